@@ -1,0 +1,65 @@
+"""The errors isozoo raises; each says what was asked, what was found and what to do next."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class IsozooError(Exception):
+    """Base class of every error that isozoo raises on purpose.
+
+    Example:
+        >>> issubclass(WeightsError, IsozooError)
+        True
+    """
+
+
+class UnknownNameError(IsozooError, ValueError):
+    """A name that is not in the table it was looked up in."""
+
+
+class WeightsError(IsozooError):
+    """Weights that are missing, damaged, incomplete or made for another network."""
+
+
+class ImageError(IsozooError, ValueError):
+    """A file that could not be read as an image."""
+
+
+class DataError(IsozooError, ValueError):
+    """A data set that is missing, empty or not laid out as expected."""
+
+
+class RecipeError(IsozooError, ValueError):
+    """A training recipe with a missing, unknown or impossible setting."""
+
+
+class MissingExtraError(IsozooError, ImportError):
+    """An optional dependency that the requested function needs."""
+
+
+def unknown(kind: str, asked: str, known: Iterable[str], more: str = "") -> UnknownNameError:
+    """Build the error for a name that is not known, with the nearest known ones.
+
+    Args:
+        kind: What the name names, in the singular ("model", "family").
+        asked: The name as the caller gave it.
+        known: All valid names.
+        more: A closing sentence that says where to look next.
+
+    Returns:
+        An `UnknownNameError`, to be raised by the caller.
+
+    Example:
+        >>> str(unknown("model", "isonet-81", ["isonet-18", "resnet-18"]))
+        "unknown model 'isonet-81'; did you mean 'isonet-18'?"
+    """
+    names = list(known)
+    near = difflib.get_close_matches(asked, names, n=3, cutoff=0.5)
+    if near:
+        hint = "did you mean " + " or ".join(f"'{name}'" for name in near) + "?"
+    else:
+        shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+        hint = f"known: {shown}"
+    return UnknownNameError(f"unknown {kind} '{asked}'; {hint}" + (f" {more}" if more else ""))

@@ -1,0 +1,17 @@
+"""Keras layers of isometric networks and of the baselines they are measured against."""
+
+from isozoo.layers.activation import Maxout, SReLU
+from isozoo.layers.normalization import BatchInstanceNormalization, GroupNormalization
+from isozoo.layers.pooling import SymmetricMaxPooling2D
+from isozoo.layers.scalar import ResidualScale, ScalarBias, scale_gradient
+
+__all__ = [
+    "BatchInstanceNormalization",
+    "GroupNormalization",
+    "Maxout",
+    "ResidualScale",
+    "SReLU",
+    "ScalarBias",
+    "SymmetricMaxPooling2D",
+    "scale_gradient",
+]

@@ -1,0 +1,180 @@
+"""Activations: the shifted ReLU of isometric networks, and Maxout."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+
+def channel_shape(rank: int, axis: int, size: int) -> tuple[int, ...]:
+    """Return the shape that broadcasts a per-channel vector over an input of the given rank.
+
+    Example:
+        >>> channel_shape(4, -1, 64)
+        (1, 1, 1, 64)
+    """
+    shape = [1] * rank
+    shape[axis] = size
+    return tuple(shape)
+
+
+def channels_of(input_shape: tuple[int | None, ...], axis: int, layer: str) -> int:
+    """Return the size of the channel axis, or say which axis of which shape is undefined."""
+    if not -len(input_shape) <= axis < len(input_shape):
+        raise ValueError(f"{layer}: axis {axis} does not exist in input shape {input_shape}")
+    size = input_shape[axis]
+    if size is None:
+        raise ValueError(
+            f"{layer}: the channel axis {axis} of input shape {input_shape} is undefined; "
+            "give the input a fixed number of channels"
+        )
+    return size
+
+
+@keras.saving.register_keras_serializable(package="isozoo")
+class SReLU(keras.layers.Layer):
+    r"""Shifted ReLU: a ReLU whose hinge sits at a learned shift per channel.
+
+    $$y = \max(x, b) = \operatorname{ReLU}(x - b) + b$$
+
+    With $b = -1$ most of a standardised signal passes unchanged, which keeps the layer close to
+    the identity and hence close to an isometry. The shift takes no weight decay: decay would pull
+    it to 0 and so to the plain ReLU.
+
+    Args:
+        axis: The channel axis, `-1` for `(batch, height, width, channels)`.
+        shift_initializer: Initialiser of the shift; the paper starts at -1.
+
+    Call arguments:
+        x: Tensor of any rank with a defined channel axis.
+
+    Returns:
+        A tensor of the shape of `x`, every value at least its channel's shift.
+
+    Raises:
+        ValueError: The channel axis is undefined or does not exist.
+
+    Reference:
+        Qi et al., "Deep Isometric Learning for Visual Recognition", ICML 2020, section 3.2.
+
+    Example:
+        >>> import numpy as np
+        >>> layer = SReLU()
+        >>> np.asarray(keras.ops.convert_to_numpy(layer(np.array([[-3.0, -0.5, 2.0]])))).tolist()
+        [[-1.0, -0.5, 2.0]]
+    """
+
+    def __init__(
+        self,
+        axis: int = -1,
+        shift_initializer: str | keras.initializers.Initializer | None = None,
+        *,
+        name: str | None = None,
+        dtype: str | keras.DTypePolicy | None = None,
+        trainable: bool = True,
+    ):
+        super().__init__(name=name, dtype=dtype, trainable=trainable)
+        self.axis = axis
+        if shift_initializer is None:
+            shift_initializer = keras.initializers.Constant(-1.0)
+        self.shift_initializer = keras.initializers.get(shift_initializer)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the shift, one number per channel."""
+        channels = channels_of(input_shape, self.axis, "SReLU")
+        self.shift = self.add_weight(
+            name="shift", shape=(channels,), initializer=self.shift_initializer
+        )
+        self.shift.weight_decay_multiplier = 0.0
+
+    def call(self, x):
+        """Return the elementwise maximum of `x` and the shift of its channel."""
+        shape = channel_shape(len(x.shape), self.axis, self.shift.shape[0])
+        return ops.maximum(x, ops.reshape(self.shift, shape))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the input shape: the layer is elementwise."""
+        return input_shape
+
+    def get_config(self) -> dict:
+        """Return the constructor arguments."""
+        return {
+            **super().get_config(),
+            "axis": self.axis,
+            "shift_initializer": keras.initializers.serialize(self.shift_initializer),
+        }
+
+
+@keras.saving.register_keras_serializable(package="isozoo")
+class Maxout(keras.layers.Layer):
+    r"""Maxout: the maximum over groups of consecutive channels.
+
+    $$y_j = \max_{0 \le p < P} x_{jP + p}$$
+
+    Args:
+        pieces: Number $P$ of linear pieces per output channel, at least 1; it must divide the
+            number of input channels.
+        axis: The channel axis.
+
+    Call arguments:
+        x: Tensor with `pieces * channels` on the channel axis, for example
+            `(batch, height, width, pieces * channels)`.
+
+    Returns:
+        A tensor with `channels` on that axis.
+
+    Raises:
+        ValueError: `pieces` is not positive or does not divide the number of channels.
+
+    Reference:
+        Goodfellow et al., "Maxout Networks", ICML 2013.
+
+    Example:
+        >>> import numpy as np
+        >>> y = Maxout(pieces=2)(np.array([[1.0, 5.0, -2.0, -3.0]]))
+        >>> keras.ops.convert_to_numpy(y).tolist()
+        [[5.0, -2.0]]
+    """
+
+    def __init__(
+        self,
+        pieces: int = 2,
+        axis: int = -1,
+        *,
+        name: str | None = None,
+        dtype: str | keras.DTypePolicy | None = None,
+    ):
+        super().__init__(name=name, dtype=dtype)
+        if pieces < 1:
+            raise ValueError(f"Maxout: pieces must be at least 1, got {pieces}")
+        self.pieces = pieces
+        self.axis = axis
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the input shape with the channel axis divided by `pieces`."""
+        channels = channels_of(input_shape, self.axis, "Maxout")
+        if channels % self.pieces:
+            raise ValueError(
+                f"Maxout: {self.pieces} pieces do not divide {channels} channels; "
+                f"give the layer before it a multiple of {self.pieces} channels"
+            )
+        shape = list(input_shape)
+        shape[self.axis] = channels // self.pieces
+        return tuple(shape)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Check that the pieces divide the channels."""
+        self.compute_output_shape(input_shape)
+
+    def call(self, x):
+        """Return the maximum over each group of `pieces` consecutive channels."""
+        axis = self.axis % len(x.shape)
+        shape = [-1 if size is None else size for size in x.shape]
+        if shape.count(-1) > 1:
+            shape = list(ops.shape(x))
+        grouped = [*shape[:axis], x.shape[axis] // self.pieces, self.pieces, *shape[axis + 1 :]]
+        return ops.max(ops.reshape(x, grouped), axis=axis + 1)
+
+    def get_config(self) -> dict:
+        """Return the constructor arguments."""
+        return {**super().get_config(), "pieces": self.pieces, "axis": self.axis}

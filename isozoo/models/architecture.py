@@ -1,0 +1,266 @@
+"""One frozen value that fully describes a network, and the table of families.
+
+Keras-free, so that names can be listed and records read without importing a backend.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from isozoo.errors import UnknownNameError, unknown
+
+CIFAR_STAGES = 3
+IMAGENET_STAGES = 4
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """A convolutional classification network, described completely.
+
+    Args:
+        family: Row of `FAMILIES` that the value was made from; a label, not a switch.
+        depth: Number of layers with weights on the longest path, as the papers count it.
+        stem: `"imagenet"`, a 7x7 convolution of stride 2 and a max-pool; or `"cifar"`, one 3x3.
+        width: Channels of the stem; stage i has `width * 2**i`, times `expansion`.
+        block: `"basic"`, two 3x3 convolutions; or `"bottleneck"`, 1x1, 3x3 (strided), 1x1.
+        blocks: Residual blocks of each stage.
+        normalization: `"none"`, `"batch"`, `"group"`, `"layer"`, `"instance"` or
+            `"batch-instance"`, after every convolution.
+        activation: `"relu"` or `"srelu"`.
+        initializer: `"he"`, `"delta"` or `"fixup"`.
+        shortcut: `"none"`; `"projection"`, a 1x1 convolution where the shape changes; or
+            `"zero-pad"`, strided identity with zero channels appended.
+        conv_bias: Whether convolutions have a bias.
+        scalar_biases: Fixup's single-number biases before convolutions and activations.
+        residual_scale: Initial value of the scalar that ends each branch; None for no scalar.
+        zero_last_gamma: Whether the last normalisation of each branch starts at scale 0.
+        dropout: Probability of dropping a pooled feature, in [0, 1).
+        orthogonality: Factor of the orthogonality penalty in the loss, at least 0.
+        classes: Outputs of the classifier.
+        channels: Channels of the input images.
+
+    Example:
+        >>> net = architecture("r-isonet-50")
+        >>> net.blocks, net.block, net.name
+        ((3, 4, 6, 3), 'bottleneck', 'r-isonet-50')
+    """
+
+    family: str
+    depth: int
+    stem: str
+    width: int
+    block: str
+    blocks: tuple[int, ...]
+    normalization: str = "none"
+    activation: str = "relu"
+    initializer: str = "he"
+    shortcut: str = "none"
+    conv_bias: bool = False
+    scalar_biases: bool = False
+    residual_scale: float | None = None
+    zero_last_gamma: bool = False
+    dropout: float = 0.0
+    orthogonality: float = 0.0
+    classes: int = 1000
+    channels: int = 3
+
+    def __post_init__(self) -> None:
+        """Refuse values that no network has."""
+        object.__setattr__(self, "blocks", tuple(self.blocks))
+        for field, choices in CHOICES.items():
+            value = getattr(self, field)
+            if value not in choices:
+                raise unknown(field, str(value), choices)
+        if not 0.0 <= self.dropout < 1.0:
+            raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
+        if self.orthogonality < 0.0:
+            raise ValueError(f"orthogonality must be at least 0, got {self.orthogonality}")
+        for field in ("depth", "width", "classes", "channels"):
+            if getattr(self, field) < 1:
+                raise ValueError(f"{field} must be at least 1, got {getattr(self, field)}")
+
+    @property
+    def name(self) -> str:
+        """`family-depth`, with the width where it is not the stem's usual one."""
+        variant = "" if self.width == STEM_WIDTHS[self.stem] else f"-w{self.width}"
+        return f"{self.family}-{self.depth}{variant}"
+
+    @property
+    def expansion(self) -> int:
+        """Output channels of a block per inner channel."""
+        return EXPANSIONS[self.block]
+
+    @property
+    def branch_layers(self) -> int:
+        """Convolutions in each residual branch."""
+        return BRANCH_LAYERS[self.block]
+
+    @property
+    def image_size(self) -> int:
+        """Side in pixels of the images the original network was trained on."""
+        return IMAGE_SIZES[self.stem]
+
+    def replace(self, **changes: Any) -> Architecture:
+        """Return a copy with the named fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON-ready values."""
+        return {**dataclasses.asdict(self), "blocks": list(self.blocks)}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Architecture:
+        """Build the value from `to_dict`'s result.
+
+        Raises:
+            ValueError: A field is missing or unknown.
+        """
+        names = [field.name for field in dataclasses.fields(cls)]
+        extra = sorted(set(fields) - set(names))
+        if extra:
+            raise ValueError(f"unknown architecture fields {extra}; known: {names}")
+        try:
+            return cls(**fields)
+        except TypeError as error:
+            raise ValueError(f"incomplete architecture record: {error}") from error
+
+
+STEM_WIDTHS = {"imagenet": 64, "cifar": 16}
+IMAGE_SIZES = {"imagenet": 224, "cifar": 32}
+EXPANSIONS = {"basic": 1, "bottleneck": 4}
+BRANCH_LAYERS = {"basic": 2, "bottleneck": 3}
+CHOICES: dict[str, tuple[str, ...]] = {
+    "stem": tuple(STEM_WIDTHS),
+    "block": tuple(EXPANSIONS),
+    "normalization": ("none", "batch", "group", "layer", "instance", "batch-instance"),
+    "activation": ("relu", "srelu"),
+    "initializer": ("he", "delta", "fixup"),
+    "shortcut": ("none", "projection", "zero-pad"),
+}
+
+_VANILLA: dict[str, Any] = {"conv_bias": True}
+_ISONET: dict[str, Any] = {
+    "activation": "srelu",
+    "initializer": "delta",
+    "orthogonality": 1e-4,
+    "dropout": 0.1,
+}
+_RESNET: dict[str, Any] = {
+    "normalization": "batch",
+    "shortcut": "projection",
+    "zero_last_gamma": True,
+}
+
+#: What distinguishes each family, as fields of `Architecture`.
+FAMILIES: dict[str, dict[str, Any]] = {
+    "isonet": _ISONET,
+    "r-isonet": {**_ISONET, "shortcut": "projection", "residual_scale": 0.0, "dropout": 0.4},
+    "resnet": _RESNET,
+    "vanilla": _VANILLA,
+    "vanilla-shortcut": {**_VANILLA, "shortcut": "projection"},
+    # The authors' code starts the last gamma of each branch at 0 here too, which without a
+    # shortcut silences the network and every gradient; 1 is what can train.
+    "vanilla-bn": {"normalization": "batch"},
+    "fixup": {
+        "initializer": "fixup",
+        "shortcut": "projection",
+        "scalar_biases": True,
+        "residual_scale": 1.0,
+    },
+    "resnet-gn": {**_RESNET, "normalization": "group"},
+    "resnet-in": {**_RESNET, "normalization": "instance"},
+    "resnet-ln": {**_RESNET, "normalization": "layer"},
+    "resnet-bin": {**_RESNET, "normalization": "batch-instance"},
+}
+
+#: ImageNet depths: block and number of blocks per stage.
+DEPTHS: dict[int, dict[str, Any]] = {
+    18: {"block": "basic", "blocks": (2, 2, 2, 2)},
+    34: {"block": "basic", "blocks": (3, 4, 6, 3)},
+    50: {"block": "bottleneck", "blocks": (3, 4, 6, 3)},
+    101: {"block": "bottleneck", "blocks": (3, 4, 23, 3)},
+}
+CIFAR_DEPTHS = (8, 14, 20, 26, 32, 38, 44, 56, 110)
+
+#: Fields of a family that change with the stem or the depth.
+STEM_CHANGES: dict[tuple[str, str], dict[str, Any]] = {("fixup", "cifar"): {"shortcut": "zero-pad"}}
+DEPTH_CHANGES: dict[tuple[str, int], dict[str, Any]] = {("isonet", 101): {"orthogonality": 3e-4}}
+
+VARIANT_WIDTHS = (32,)
+_NAME = re.compile(r"(?P<family>[a-z]+(?:-[a-z]+)*)-(?P<depth>\d+)(?:-w(?P<width>\d+))?")
+
+
+def split_name(name: str) -> tuple[str, str | None]:
+    """Split `architecture.tag` into its parts.
+
+    Example:
+        >>> split_name("r-isonet-18-w32.imagenette")
+        ('r-isonet-18-w32', 'imagenette')
+        >>> split_name("isonet-50")
+        ('isonet-50', None)
+    """
+    base, _, tag = name.partition(".")
+    return base, tag or None
+
+
+def architecture_names() -> list[str]:
+    """Return the names of all architectures: each family at each depth, and the `-w32` variants.
+
+    Example:
+        >>> "r-isonet-101" in architecture_names(), "fixup-20" in architecture_names()
+        (True, True)
+    """
+    widths = ["", *(f"-w{width}" for width in VARIANT_WIDTHS)]
+    return [
+        f"{family}-{depth}{width}"
+        for family in FAMILIES
+        for depth in sorted([*DEPTHS, *CIFAR_DEPTHS])
+        for width in widths
+    ]
+
+
+def _depth_fields(depth: int) -> dict[str, Any]:
+    if depth in DEPTHS:
+        return {"stem": "imagenet", **DEPTHS[depth]}
+    if depth >= 8 and depth % 6 == 2:
+        blocks = (depth - 2) // 6
+        return {"stem": "cifar", "block": "basic", "blocks": (blocks,) * CIFAR_STAGES}
+    raise UnknownNameError(
+        f"no architecture has depth {depth}; ImageNet stems come in {sorted(DEPTHS)}, "
+        "CIFAR stems in 6n + 2 (8, 14, 20, 26, ...)"
+    )
+
+
+def architecture(name: str, **changes: Any) -> Architecture:
+    """Return the description of a network by its name.
+
+    Args:
+        name: `family-depth`, optionally with `-w32` for half (ImageNet) or double (CIFAR) the
+            usual width. Depth 18, 34, 50 and 101 have the ImageNet stem; others must be 6n + 2
+            and have the CIFAR stem. A `.tag` is not part of an architecture's name.
+        changes: Fields of `Architecture` to change, such as `classes=10` or `dropout=0.1`.
+
+    Returns:
+        The frozen description.
+
+    Raises:
+        UnknownNameError: No such family or depth; the nearest names are given.
+
+    Example:
+        >>> architecture("isonet-18", classes=10).activation
+        'srelu'
+        >>> architecture("r-isonet-20").blocks
+        (3, 3, 3)
+    """
+    match = _NAME.fullmatch(name)
+    if match is None or match["family"] not in FAMILIES:
+        raise unknown("architecture", name, architecture_names(), "See `isozoo list`.")
+    family, depth = match["family"], int(match["depth"])
+    fields = {"family": family, "depth": depth, **_depth_fields(depth), **FAMILIES[family]}
+    fields |= STEM_CHANGES.get((family, fields["stem"]), {})
+    fields |= DEPTH_CHANGES.get((family, depth), {})
+    fields["width"] = int(match["width"] or STEM_WIDTHS[fields["stem"]])
+    return Architecture(**{**fields, **changes})

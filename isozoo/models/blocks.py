@@ -1,0 +1,217 @@
+"""The parts every network is composed of: convolution, normalisation-activation, residual merge.
+
+Layer names are the module paths of the original PyTorch networks with underscores for dots, so
+that a checkpoint's keys map onto layers by name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+from keras import layers, ops
+
+from isozoo.initializers import Delta, FixupNormal
+from isozoo.layers import (
+    BatchInstanceNormalization,
+    GroupNormalization,
+    ResidualScale,
+    ScalarBias,
+    SReLU,
+    SymmetricMaxPooling2D,
+)
+from isozoo.models.architecture import Architecture
+from isozoo.regularizers import OrthogonalConv, is_constrained
+
+EPSILON = 1e-5
+
+
+def torch_uniform() -> keras.initializers.Initializer:
+    """Return PyTorch's default for weights, uniform within `1 / sqrt(fan_in)` of 0."""
+    return keras.initializers.VarianceScaling(1.0 / 3.0, mode="fan_in", distribution="uniform")
+
+
+def he_normal() -> keras.initializers.Initializer:
+    """Return He's normal over the fan-out, not truncated, as the original networks use it."""
+    return keras.initializers.VarianceScaling(
+        2.0, mode="fan_out", distribution="untruncated_normal"
+    )
+
+
+#: Initialiser of a convolution by the architecture's rule and the convolution's role.
+INITIALIZERS: dict[str, dict[str, Callable[[Architecture], keras.initializers.Initializer]]] = {
+    "he": dict.fromkeys(("stem", "branch", "branch_end", "shortcut"), lambda a: he_normal()),
+    "delta": {
+        # A 7x7 delta on three channels would feed only 3 of 64 filters.
+        "stem": lambda a: torch_uniform() if a.stem == "imagenet" else Delta(),
+        "branch": lambda a: Delta(),
+        "branch_end": lambda a: Delta(),
+        "shortcut": lambda a: Delta(),
+    },
+    "fixup": {
+        "stem": lambda a: torch_uniform(),
+        "branch": lambda a: FixupNormal(sum(a.blocks), a.branch_layers),
+        "branch_end": lambda a: keras.initializers.Zeros(),
+        "shortcut": lambda a: he_normal(),
+    },
+}
+
+#: Normalisation layers; each gets the channel axis and the initialiser of its scale.
+NORMALIZATIONS: dict[str, Callable[..., layers.Layer] | None] = {
+    "none": None,
+    "batch": lambda **options: layers.BatchNormalization(
+        momentum=0.9, epsilon=EPSILON, **options
+    ),
+    "group": lambda **options: GroupNormalization(groups=32, **options),
+    "layer": lambda **options: GroupNormalization(groups=1, **options),
+    "instance": lambda **options: GroupNormalization(groups=-1, **options),
+    "batch-instance": lambda **options: BatchInstanceNormalization(**options),
+}
+
+ACTIVATIONS: dict[str, Callable[..., layers.Layer]] = {
+    "relu": lambda axis, **options: layers.ReLU(**options),
+    "srelu": lambda axis, **options: SReLU(axis=axis, **options),
+}
+
+#: Kernel sizes of a residual branch, and which of its convolutions carries the stride.
+BRANCHES: dict[str, tuple[tuple[int, ...], int]] = {
+    "basic": ((3, 3), 0),
+    "bottleneck": ((1, 3, 1), 1),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Composer:
+    """Applies the parts of one architecture to tensors.
+
+    Args:
+        architecture: The network's description.
+        data_format: `"channels_last"` or `"channels_first"`.
+        dtype: Dtype policy of every layer, or None for Keras's default.
+    """
+
+    architecture: Architecture
+    data_format: str
+    dtype: str | keras.DTypePolicy | None = None
+
+    @property
+    def axis(self) -> int:
+        """The channel axis of an image tensor."""
+        return -1 if self.data_format == "channels_last" else 1
+
+    def convolution(self, x, filters: int, kernel: int, stride: int, role: str, name: str):
+        """Convolve with symmetric zero padding, as PyTorch does also for strided kernels."""
+        arch = self.architecture
+        if kernel > 1:
+            x = layers.ZeroPadding2D(
+                kernel // 2, data_format=self.data_format, dtype=self.dtype, name=f"{name}_pad"
+            )(x)
+        constrained = is_constrained((kernel, kernel, x.shape[self.axis], filters))
+        penalty = OrthogonalConv(arch.orthogonality, strides=stride)
+        return layers.Conv2D(
+            filters,
+            kernel,
+            strides=stride,
+            use_bias=arch.conv_bias,
+            data_format=self.data_format,
+            kernel_initializer=INITIALIZERS[arch.initializer][role](arch),
+            kernel_regularizer=penalty if arch.orthogonality and constrained else None,
+            dtype=self.dtype,
+            name=name,
+        )(x)
+
+    def normalization(self, x, name: str, last: bool = False):
+        """Normalise, if the architecture does; `last` marks the end of a branch."""
+        make = NORMALIZATIONS[self.architecture.normalization]
+        if make is None:
+            return x
+        gamma = "zeros" if last and self.architecture.zero_last_gamma else "ones"
+        return make(axis=self.axis, gamma_initializer=gamma, dtype=self.dtype, name=name)(x)
+
+    def scalar_bias(self, x, name: str):
+        """Add Fixup's scalar bias, if the architecture has them."""
+        return ScalarBias(dtype=self.dtype, name=name)(x) if self.architecture.scalar_biases else x
+
+    def activation(self, x, name: str):
+        """Apply the architecture's activation."""
+        make = ACTIVATIONS[self.architecture.activation]
+        return make(self.axis, dtype=self.dtype, name=name)(x)
+
+    def stem(self, x):
+        """Apply the first convolution, its activation and, for ImageNet, the max-pool."""
+        imagenet = self.architecture.stem == "imagenet"
+        kernel, stride = (7, 2) if imagenet else (3, 1)
+        x = self.convolution(x, self.architecture.width, kernel, stride, "stem", "stem_conv")
+        x = self.normalization(x, "stem_bn")
+        x = self.scalar_bias(x, "stem_bias")
+        x = self.activation(x, "stem_relu")
+        if imagenet:
+            x = SymmetricMaxPooling2D(
+                3, 2, 1, data_format=self.data_format, dtype=self.dtype, name="stem_pool"
+            )(x)
+        return x
+
+    def branch(self, x, inner: int, outer: int, stride: int, name: str):
+        """Apply a block's convolutions up to the residual scale."""
+        kernels, strided = BRANCHES[self.architecture.block]
+        last = len(kernels) - 1
+        for i, kernel in enumerate(kernels):
+            letter, end = "abc"[i], i == last
+            if i:
+                x = self.scalar_bias(x, f"{name}_bias{i + 1}a")
+            x = self.convolution(
+                x,
+                outer if end else inner,
+                kernel,
+                stride if i == strided else 1,
+                "branch_end" if end else "branch",
+                f"{name}_{letter}",
+            )
+            x = self.normalization(x, f"{name}_{letter}_bn", last=end)
+            if not end:
+                x = self.scalar_bias(x, f"{name}_bias{i + 1}b")
+                x = self.activation(x, f"{name}_{letter}_relu")
+        scale = self.architecture.residual_scale
+        if scale is not None:
+            constant = keras.initializers.Constant(scale)
+            x = ResidualScale(constant, dtype=self.dtype, name=f"{name}_shared_scalar")(x)
+        return self.scalar_bias(x, f"{name}_bias{last + 1}b")
+
+    def shortcut(self, x, outer: int, stride: int, name: str):
+        """Bring the input of a block to the shape of its branch."""
+        if x.shape[self.axis] == outer and stride == 1:
+            return x
+        return SHORTCUTS[self.architecture.shortcut](self, x, outer, stride, name)
+
+    def projection(self, x, outer: int, stride: int, name: str):
+        """Change the shape by a 1x1 convolution."""
+        x = self.convolution(x, outer, 1, stride, "shortcut", f"{name}_proj")
+        return self.normalization(x, f"{name}_bn")
+
+    def zero_pad(self, x, outer: int, stride: int, name: str):
+        """Change the shape by taking every stride-th pixel and appending zero channels."""
+        last = self.data_format == "channels_last"
+        x = x[:, ::stride, ::stride, :] if last else x[:, :, ::stride, ::stride]
+        widths = [(0, 0)] * 4
+        widths[self.axis] = (0, outer - x.shape[self.axis])
+        return ops.pad(x, widths)
+
+    def block(self, x, inner: int, stride: int, name: str):
+        """Apply one residual block: branch, shortcut, merge, activation."""
+        outer = inner * self.architecture.expansion
+        plain = x
+        x = self.scalar_bias(x, f"{name}_bias1a")
+        branch = self.branch(x, inner, outer, stride, f"{name}_f")
+        if self.architecture.shortcut != "none":
+            # Fixup's identity shortcut skips the bias; a shortcut that changes the shape does not.
+            changes = plain.shape[self.axis] != outer or stride != 1
+            skip = self.shortcut(x if changes else plain, outer, stride, name)
+            branch = layers.Add(dtype=self.dtype, name=f"{name}_add")([skip, branch])
+        return self.activation(branch, f"{name}_relu")
+
+
+SHORTCUTS: dict[str, Callable] = {
+    "projection": Composer.projection,
+    "zero-pad": Composer.zero_pad,
+}

@@ -1,0 +1,235 @@
+"""Backbone and head together, with what is needed to classify a picture."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from isozoo.data.preprocessing import Preprocessing
+from isozoo.layers import ScalarBias
+from isozoo.models.architecture import Architecture
+from isozoo.models.backbone import Backbone
+
+
+class Prediction(NamedTuple):
+    """One class of one image, as `Classifier.classify` returns it."""
+
+    label: str
+    probability: float
+    index: int
+
+
+def _head(architecture: Architecture, backbone: Backbone, policy: keras.DTypePolicy):
+    """Return the model from the last feature map to logits."""
+    features = keras.Input(tuple(backbone.output.shape[1:]), name="features")
+    x = layers.GlobalAveragePooling2D(
+        data_format=backbone.data_format, dtype=policy, name="head_pool"
+    )(features)
+    x = layers.Dropout(architecture.dropout, dtype=policy, name="head_dropout")(x)
+    if architecture.scalar_biases:
+        x = ScalarBias(dtype=policy, name="head_bias")(x)
+    if architecture.initializer == "fixup":
+        kernel, bias = keras.initializers.Zeros(), keras.initializers.Zeros()
+    else:
+        # PyTorch's default for linear layers: weight and bias within 1 / sqrt(features) of 0.
+        bound = x.shape[-1] ** -0.5
+        kernel = keras.initializers.RandomUniform(-bound, bound)
+        bias = keras.initializers.RandomUniform(-bound, bound)
+    logits = layers.Dense(
+        architecture.classes,
+        kernel_initializer=kernel,
+        bias_initializer=bias,
+        # Logits stay in float32 under mixed precision, as a softmax over them needs.
+        dtype=policy.variable_dtype,
+        name="head_fc",
+    )(x)
+    return keras.Model(features, logits, name="head")
+
+
+@keras.saving.register_keras_serializable(package="isozoo")
+class Classifier(keras.Model):
+    r"""An image classifier: backbone, global average pool, dropout, one dense layer.
+
+    Args:
+        architecture: The network's description, or its `to_dict()`.
+        labels: One name per class, in the order of the logits; numbers if None.
+        preprocessing: How a picture becomes an input; by default the architecture's usual one.
+        input_shape: Shape of one image; height and width of any size if None.
+        data_format: `"channels_last"` or `"channels_first"`; Keras's default if None.
+        dtype: Dtype policy of the layers, such as `"float32"` or `"mixed_bfloat16"`; logits are in
+            the policy's variable dtype.
+        name: Name of the model.
+
+    Call arguments:
+        inputs: Preprocessed images `(batch, height, width, channels)`.
+
+    Returns:
+        Logits `(batch, classes)`.
+
+    Raises:
+        ValueError: The number of labels is not the number of classes, or `input_shape` has other
+            channels than the architecture.
+
+    Reference:
+        Qi et al., "Deep Isometric Learning for Visual Recognition", ICML 2020.
+
+    Example:
+        >>> from isozoo.models import architecture
+        >>> model = Classifier(architecture("r-isonet-8", classes=2), labels=["cat", "dog"])
+        >>> picture = np.zeros((40, 60, 3), "uint8")
+        >>> sorted(prediction.label for prediction in model.classify(picture)[0])
+        ['cat', 'dog']
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture | Mapping[str, Any],
+        labels: Sequence[str] | None = None,
+        preprocessing: Preprocessing | Mapping[str, Any] | None = None,
+        input_shape: tuple[int | None, ...] | None = None,
+        data_format: str | None = None,
+        *,
+        dtype: str | keras.DTypePolicy | dict | None = None,
+        name: str | None = None,
+        trainable: bool = True,
+    ):
+        if not isinstance(architecture, Architecture):
+            architecture = Architecture.from_dict(architecture)
+        if labels is None:
+            labels = [str(index) for index in range(architecture.classes)]
+        if len(labels) != architecture.classes:
+            raise ValueError(
+                f"{len(labels)} labels were given for {architecture.classes} classes; "
+                "give one label per class"
+            )
+        if preprocessing is None:
+            preprocessing = Preprocessing.for_size(architecture.image_size)
+        elif not isinstance(preprocessing, Preprocessing):
+            preprocessing = Preprocessing.from_dict(preprocessing)
+        backbone = Backbone(architecture, input_shape, data_format, dtype=dtype)
+        policy = backbone.dtype_policy
+        head = _head(architecture, backbone, policy)
+        inputs = keras.Input(tuple(backbone.input_shape[1:]), name="images")
+        super().__init__(
+            inputs=inputs,
+            outputs=head(backbone(inputs)),
+            name=name or "classifier",
+            trainable=trainable,
+        )
+        self.dtype_policy = policy
+        self.architecture = architecture
+        self.labels = tuple(labels)
+        self.preprocessing = preprocessing
+        self.backbone = backbone
+        self.head = head
+
+    @property
+    def data_format(self) -> str:
+        """`"channels_last"` or `"channels_first"`."""
+        return self.backbone.data_format
+
+    def preprocess(self, images: Sequence[Any]) -> np.ndarray:
+        """Turn pictures into one input batch.
+
+        Args:
+            images: Paths, file objects, PIL images or uint8 arrays `(height, width, 3)`.
+
+        Returns:
+            A float32 array `(batch, height, width, channels)`, or channels first if the model is.
+
+        Raises:
+            ImageError: A picture cannot be read; the message names it.
+        """
+        batch = np.stack([self.preprocessing(image) for image in images])
+        return batch if self.data_format == "channels_last" else batch.transpose(0, 3, 1, 2)
+
+    def classify(self, images: Any, top: int = 5, batch_size: int = 32) -> list[list[Prediction]]:
+        """Name what is in pictures, preprocessing included.
+
+        Args:
+            images: One picture or a sequence of them: paths, file objects, PIL images or uint8
+                arrays `(height, width, 3)`; an array `(batch, height, width, 3)` is a sequence.
+            top: Number of classes to return, from the most probable; at least 1.
+            batch_size: Pictures computed at once, at least 1.
+
+        Returns:
+            For each picture, its `top` most probable classes as `Prediction(label, probability,
+            index)`, probabilities in [0, 1].
+
+        Raises:
+            ImageError: A picture cannot be read; the message names it.
+            ValueError: `top` or `batch_size` is below 1.
+        """
+        if top < 1 or batch_size < 1:
+            raise ValueError(f"top and batch_size must be at least 1, got {top} and {batch_size}")
+        pictures = _as_list(images)
+        results = []
+        for start in range(0, len(pictures), batch_size):
+            batch = self.preprocess(pictures[start : start + batch_size])
+            probabilities = ops.convert_to_numpy(ops.softmax(self(batch, training=False)))
+            results.extend(self._ranked(row, top) for row in probabilities)
+        return results
+
+    def _ranked(self, probabilities: np.ndarray, top: int) -> list[Prediction]:
+        order = np.argsort(-probabilities, kind="stable")[:top]
+        return [Prediction(self.labels[i], float(probabilities[i]), int(i)) for i in order]
+
+    def save_pretrained(self, directory: str | os.PathLike[str]) -> None:
+        """Write the weights folder: weights, configuration, labels, preprocessing and card.
+
+        Args:
+            directory: Folder to write; one that exists is replaced when the new one is complete.
+
+        Raises:
+            OSError: The disk is full or the place is not writable; an old folder is untouched.
+        """
+        from isozoo.models.folder import write_folder
+
+        write_folder(self, directory)
+
+    @classmethod
+    def from_pretrained(cls, directory: str | os.PathLike[str]) -> Classifier:
+        """Load a weights folder, checking every file and every variable.
+
+        Args:
+            directory: Folder written by `save_pretrained`.
+
+        Returns:
+            The classifier, in inference-ready state.
+
+        Raises:
+            WeightsError: A file is missing, damaged or made for another network.
+        """
+        from isozoo.models.folder import load_folder
+
+        return load_folder(directory)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor arguments."""
+        return {
+            **self.backbone.get_config(),
+            "name": self.name,
+            "trainable": self.trainable,
+            "labels": list(self.labels),
+            "preprocessing": self.preprocessing.to_dict(),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> Classifier:
+        """Build the model from `get_config`'s result."""
+        return cls(**config)
+
+
+def _as_list(images: Any) -> list[Any]:
+    """Return a list of pictures from one picture or several."""
+    if isinstance(images, np.ndarray):
+        return list(images) if images.ndim == 4 else [images]
+    if isinstance(images, str | os.PathLike) or not isinstance(images, Iterable):
+        return [images]
+    # Open files and PIL images are iterable or look like sequences; neither is a list of pictures.
+    return [images] if hasattr(images, "read") or hasattr(images, "convert") else list(images)

@@ -1,0 +1,247 @@
+"""`isozoo.json`, the manifest of a weights folder: read, checked and written without Keras."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from isozoo.data.preprocessing import Preprocessing
+from isozoo.errors import IsozooError, WeightsError
+from isozoo.files import sha256_file
+from isozoo.models.architecture import Architecture
+
+FORMAT = 1
+MANIFEST = "isozoo.json"
+CONFIG = "config.json"
+METADATA = "metadata.json"
+ENCODER = "model.weights.h5"
+HEAD = "task.weights.h5"
+RECIPE = "recipe.toml"
+LOG = "log.jsonl"
+GOLDEN = "golden.npz"
+CARD = "README.md"
+REQUIRED = (CONFIG, METADATA, ENCODER, HEAD, GOLDEN)
+OPTIONAL = (RECIPE, LOG, CARD)
+
+_AGAIN = "fetch the folder again, or write it again with save_pretrained()"
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """Size in bytes and hexadecimal SHA-256 of one file."""
+
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str]) -> FileRecord:
+        """Measure a file on disk."""
+        return cls(Path(path).stat().st_size, sha256_file(path))
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything a weights folder says about itself.
+
+    Args:
+        name: Name of the architecture, such as ``"r-isonet-18-w32"``.
+        tag: What the weights were trained on, such as ``"imagenette"``; None if nobody said.
+        architecture: The full description the network is rebuilt from.
+        labels: One label per class, in the order of the logits.
+        preprocessing: How an image becomes the network's input; None if unknown.
+        input_shape: ``(height, width, channels)`` without the batch, None where free.
+        dtype: Name of the Keras dtype policy, such as ``"float32"``.
+        parameters: Number of values in all variables but the moving statistics.
+        variables: Shape of each variable by ``layer/variable``, encoder first, in building order.
+        fingerprint: SHA-256 over the architecture and every variable's name, type, shape and
+            bytes; it ties the two weight files to the network they belong to.
+        files: Size and SHA-256 of every other file of the folder.
+        metrics: Measured numbers by name; ``top1`` and ``top5`` are shares in [0, 1].
+        licence: SPDX identifier of the weights' licence; None if nobody said.
+        version: The isozoo that wrote the folder.
+    """
+
+    name: str
+    tag: str | None
+    architecture: Architecture
+    labels: tuple[str, ...]
+    preprocessing: Preprocessing | None
+    input_shape: tuple[int | None, ...]
+    dtype: str
+    parameters: int
+    variables: Mapping[str, tuple[int, ...]]
+    fingerprint: str
+    files: Mapping[str, FileRecord]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    licence: str | None = None
+    version: str = ""
+
+    @property
+    def full_name(self) -> str:
+        """``name.tag``, or the name alone when there is no tag."""
+        return f"{self.name}.{self.tag}" if self.tag else self.name
+
+    def to_json(self) -> str:
+        """Return the text of `isozoo.json`; lists of numbers stay on one line.
+
+        Raises:
+            ValueError: A metric is not finite, which JSON cannot say.
+        """
+        fields = {name: getattr(self, name) for name in _TYPES if name != "format"}
+        fields["architecture"] = self.architecture.to_dict()
+        fields["preprocessing"] = self.preprocessing and self.preprocessing.to_dict()
+        fields["files"] = {name: asdict(record) for name, record in self.files.items()}
+        text = json.dumps({"format": FORMAT} | fields, indent=2, allow_nan=False)
+        return re.sub(r"\[[\s\d.,null-]+\]", lambda m: re.sub(r"\s+", " ", m[0]), text) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, where: str = MANIFEST) -> Manifest:
+        """Read and check the text of `isozoo.json`.
+
+        Args:
+            text: The text.
+            where: What to call it in errors.
+
+        Raises:
+            WeightsError: It is not JSON, was written by a newer isozoo, lacks a key, has a value
+                of the wrong type, or names a file outside its folder.
+        """
+        data = _checked(text, where)
+        for name in data["files"]:
+            _check_file_name(name, where)
+        try:
+            return cls(
+                **{name: data[name] for name in _TYPES if name not in ("format", *_CONVERTED)},
+                **{name: convert(data[name]) for name, convert in _CONVERTED.items()},
+            )
+        except (IsozooError, TypeError, ValueError, KeyError, AttributeError) as error:
+            raise WeightsError(
+                f"{where} holds a value that isozoo cannot read ({error}); {_AGAIN}"
+            ) from error
+
+
+def read_manifest(directory: str | os.PathLike[str]) -> Manifest:
+    """Read the manifest of a weights folder; the other files are not touched.
+
+    Args:
+        directory: The folder.
+
+    Raises:
+        WeightsError: There is no such folder, or no sound `isozoo.json` in it.
+    """
+    path = Path(directory) / MANIFEST
+    if not path.parent.is_dir():
+        raise WeightsError(f"no weights folder at {path.parent}; check the path")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        found = ", ".join(sorted(item.name for item in path.parent.iterdir())[:8]) or "nothing"
+        raise WeightsError(
+            f"{path.parent} is not a weights folder: it has no {MANIFEST} (found {found}); "
+            f"{_AGAIN}"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise WeightsError(f"{path} is not text ({error}); {_AGAIN}") from error
+    return Manifest.from_json(text, where=str(path))
+
+
+def verify_files(directory: str | os.PathLike[str], files: Mapping[str, FileRecord]) -> None:
+    """Check that each file is there with its size and SHA-256.
+
+    Args:
+        directory: The folder.
+        files: What each file must be, by name.
+
+    Raises:
+        WeightsError: A file is missing, has another size or another content.
+    """
+    for name, record in files.items():
+        path = Path(directory) / name
+        if not path.is_file():
+            raise WeightsError(
+                f"weights folder {directory} lacks {name}, which its record lists with "
+                f"{record.size} bytes; {_AGAIN}"
+            )
+        size = path.stat().st_size
+        if size != record.size:
+            raise WeightsError(
+                f"{path} is truncated or changed: expected {record.size} bytes, found {size}; "
+                f"{_AGAIN}"
+            )
+        digest = sha256_file(path)
+        if digest != record.sha256:
+            raise WeightsError(
+                f"{path} is corrupt or changed: expected sha256 {record.sha256}, "
+                f"found {digest}; {_AGAIN}"
+            )
+
+
+_NONE = type(None)
+_TYPES: dict[str, tuple[type, ...]] = {
+    "format": (int,),
+    "name": (str,),
+    "tag": (str, _NONE),
+    "architecture": (dict,),
+    "labels": (list,),
+    "preprocessing": (dict, _NONE),
+    "input_shape": (list,),
+    "dtype": (str,),
+    "parameters": (int,),
+    "metrics": (dict,),
+    "licence": (str, _NONE),
+    "version": (str,),
+    "fingerprint": (str,),
+    "files": (dict,),
+    "variables": (dict,),
+}
+_CONVERTED = {
+    "architecture": Architecture.from_dict,
+    "labels": tuple,
+    "preprocessing": lambda value: None if value is None else Preprocessing.from_dict(value),
+    "input_shape": tuple,
+    "files": lambda value: {name: FileRecord(**record) for name, record in value.items()},
+    "variables": lambda value: {name: tuple(shape) for name, shape in value.items()},
+}
+
+
+def _checked(text: str, where: str) -> dict[str, Any]:
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise WeightsError(f"{where} is not JSON ({error}); {_AGAIN}") from error
+    if not isinstance(data, dict):
+        raise WeightsError(f"{where} must hold a JSON object, found {type(data).__name__}; {_AGAIN}")
+    written = data.get("format")
+    if isinstance(written, int) and written > FORMAT:
+        raise WeightsError(
+            f"{where} has format {written}, this isozoo reads up to {FORMAT}; "
+            "upgrade with `pip install -U isozoo`"
+        )
+    missing = [name for name in _TYPES if name not in data]
+    if missing:
+        raise WeightsError(f"{where} lacks {', '.join(missing)}; {_AGAIN}")
+    for name, types in _TYPES.items():
+        if not isinstance(data[name], types) or isinstance(data[name], bool):
+            wanted = " or ".join("null" if kind is _NONE else kind.__name__ for kind in types)
+            raise WeightsError(
+                f"{where}: '{name}' must be {wanted}, "
+                f"found {type(data[name]).__name__}; {_AGAIN}"
+            )
+    lost = [name for name in REQUIRED if name not in data["files"]]
+    if lost:
+        raise WeightsError(f"{where}: 'files' lacks {', '.join(lost)}; {_AGAIN}")
+    return data
+
+
+def _check_file_name(name: str, where: str) -> None:
+    # Separators of both kinds, drives and dots: a folder may only speak of its own files.
+    if name in ("", ".", "..", MANIFEST) or re.search(r'[/\\:\x00]', name):
+        raise WeightsError(
+            f"{where} lists {name!r}, which is not the plain name of another file in the same "
+            "folder; do not use this folder"
+        )
