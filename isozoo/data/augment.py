@@ -1,0 +1,161 @@
+"""Random views of a training image: which crop, whether mirrored, and how pairs are mixed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from isozoo.data.preprocessing import resize_picture
+from isozoo.errors import DataError
+
+_ATTEMPTS = 10
+
+
+@dataclass(frozen=True)
+class Augment:
+    """How training images are varied.
+
+    With `crop_padding=None` a random box of the picture, `scale` of its area and of an aspect
+    `ratio`, is resized to `size` (Szegedy et al. 2015, as torchvision's `RandomResizedCrop`). With
+    a number, the picture is framed by that many black pixels on each side and a random `size`
+    square is cut out without resizing, as is usual for CIFAR (He et al. 2015).
+
+    Args:
+        size: Side of the square result.
+        scale: Smallest and largest area of the box, as parts of the picture's.
+        ratio: Smallest and largest width / height of the box.
+        flip: Whether half of the images are mirrored left to right.
+        mixup: The a of Beta(a, a), from which one weight per batch is drawn to mix each image and
+            its label with another of the batch (Zhang et al. 2018); 0 mixes nothing.
+        crop_padding: Width of the black frame, or None for the resized box.
+
+    Raises:
+        ValueError: A number is outside its range.
+
+    Example:
+        >>> import numpy as np
+        >>> view = Augment(size=32)(np.zeros((48, 60, 3), np.uint8), np.random.default_rng(0))
+        >>> view.shape, view.dtype
+        ((32, 32, 3), dtype('uint8'))
+    """
+
+    size: int
+    scale: tuple[float, float] = (0.08, 1.0)
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    flip: bool = True
+    mixup: float = 0.0
+    crop_padding: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ValueError(f"size must be a positive integer, not {self.size}")
+        if not 0 < self.scale[0] <= self.scale[1] <= 1:
+            raise ValueError(f"scale must be two rising parts in (0, 1], not {self.scale}")
+        if not 0 < self.ratio[0] <= self.ratio[1]:
+            raise ValueError(f"ratio must be two rising positive numbers, not {self.ratio}")
+        if not 0 <= self.mixup < math.inf:
+            raise ValueError(f"mixup must be 0 or a positive number, not {self.mixup}")
+        if self.crop_padding is not None and self.crop_padding < 0:
+            raise ValueError(f"crop_padding must not be negative, not {self.crop_padding}")
+
+    def __call__(
+        self, pixels: np.ndarray, rng: np.random.Generator, interpolation: str = "bilinear"
+    ) -> np.ndarray:
+        """Return one random view of a picture.
+
+        Args:
+            pixels: uint8 `(height, width, 3)`.
+            rng: Source of randomness.
+            interpolation: Kernel of the resize, which is always antialiased.
+
+        Returns:
+            uint8 `(size, size, 3)`.
+
+        Raises:
+            DataError: The framed picture is smaller than the crop.
+        """
+        crop = self._resized_box if self.crop_padding is None else self._framed_crop
+        view = crop(pixels, rng, interpolation)
+        return view[:, ::-1] if self.flip and rng.random() < 0.5 else view
+
+    def mixing_weight(self, rng: np.random.Generator) -> float:
+        """Draw the weight that each image keeps when it is mixed with another.
+
+        Args:
+            rng: Source of randomness.
+
+        Returns:
+            A number in [0, 1]; 1 when `mixup` is 0.
+        """
+        return float(rng.beta(self.mixup, self.mixup)) if self.mixup else 1.0
+
+    def _resized_box(
+        self, pixels: np.ndarray, rng: np.random.Generator, interpolation: str
+    ) -> np.ndarray:
+        top, left, height, width = random_box(
+            pixels.shape[0], pixels.shape[1], self.scale, self.ratio, rng
+        )
+        box = Image.fromarray(pixels[top : top + height, left : left + width])
+        return np.asarray(resize_picture(box, (self.size, self.size), interpolation=interpolation))
+
+    def _framed_crop(
+        self, pixels: np.ndarray, rng: np.random.Generator, interpolation: str
+    ) -> np.ndarray:
+        del interpolation  # nothing is resized here
+        frame = self.crop_padding or 0
+        framed = np.pad(pixels, ((frame, frame), (frame, frame), (0, 0)))
+        rooms = [length - self.size for length in framed.shape[:2]]
+        if min(rooms) < 0:
+            raise DataError(
+                f"an image of {pixels.shape[0]}x{pixels.shape[1]} pixels framed by {frame} is "
+                f"smaller than the {self.size}x{self.size} crop; lower the size or use "
+                "crop_padding=None, which resizes"
+            )
+        top, left = (int(rng.integers(room + 1)) for room in rooms)
+        return framed[top : top + self.size, left : left + self.size]
+
+
+def random_box(
+    height: int,
+    width: int,
+    scale: tuple[float, float],
+    ratio: tuple[float, float],
+    rng: np.random.Generator,
+) -> tuple[int, int, int, int]:
+    """Draw a box of random area and aspect inside a picture, as torchvision does.
+
+    Area is uniform and aspect log-uniform; a box that does not fit is drawn again. After ten
+    failures the largest central box with the nearest allowed aspect is taken.
+
+    Args:
+        height: Of the picture.
+        width: Of the picture.
+        scale: Smallest and largest part of the picture's area.
+        ratio: Smallest and largest width / height.
+        rng: Source of randomness.
+
+    Returns:
+        `(top, left, height, width)` of the box.
+
+    Example:
+        >>> import numpy as np
+        >>> random_box(20, 30, (1.0, 1.0), (1.5, 1.5), np.random.default_rng(0))
+        (0, 0, 20, 30)
+    """
+    logs = np.log(ratio)
+    for _ in range(_ATTEMPTS):
+        area = height * width * rng.uniform(*scale)
+        aspect = math.exp(rng.uniform(*logs))
+        box_width = round(math.sqrt(area * aspect))
+        box_height = round(math.sqrt(area / aspect))
+        if 0 < box_width <= width and 0 < box_height <= height:
+            top = int(rng.integers(height - box_height + 1))
+            left = int(rng.integers(width - box_width + 1))
+            return top, left, box_height, box_width
+    aspect = min(max(width / height, ratio[0]), ratio[1])
+    box_width = min(width, max(1, round(height * aspect)))
+    box_height = min(height, max(1, round(width / aspect)))
+    return (height - box_height) // 2, (width - box_width) // 2, box_height, box_width
