@@ -1,0 +1,53 @@
+"""``isozoo evaluate``: measure a network again and compare with what was reported."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import isozoo
+from isozoo.cli import output
+
+USES_KERAS = True
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "evaluate",
+        help="measure a network again",
+        description="Measure a network and compare with the numbers its weights report. The exit "
+        "code is 1 where a measured number lies outside its tolerance.",
+    )
+    parser.add_argument("name", metavar="NAME", help="name or folder")
+    parser.add_argument(
+        "--data", required=True, type=Path, metavar="DIR", help="folder or tar of CLASS/*.jpg"
+    )
+    parser.add_argument("--split", default="val", help="folder inside --data (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate and print each number beside the one that was reported."""
+    result = isozoo.training.evaluate(args.name, args.data, args.split)
+    if args.json:
+        output.print_json(result.to_dict())
+    else:
+        _print_table(result)
+    return 0 if result.within_tolerance else 1
+
+
+def _print_table(result: Any) -> None:
+    table = output.table("METRIC", "REPORTED", "MEASURED", right=("REPORTED", "MEASURED"))
+    for metric, measured in result.measured.items():
+        reported = result.reported.get(metric)
+        table.add_row(
+            metric,
+            "" if reported is None else output.number(metric, reported),
+            output.number(metric, measured),
+        )
+    output.console().print(table)
+    if not result.within_tolerance:
+        output.remark("the measured numbers are outside the tolerance of the reported ones")
