@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-from isozoo.data.preprocessing import resize_picture
 from isozoo.errors import DataError
+
+Resize = Callable[[Image.Image, tuple[int, int]], Image.Image]
+"""Resizes a picture to `(width, height)`, as `Preprocessing.resize_picture` does."""
 
 _ATTEMPTS = 10
 
@@ -37,7 +40,9 @@ class Augment:
 
     Example:
         >>> import numpy as np
-        >>> view = Augment(size=32)(np.zeros((48, 60, 3), np.uint8), np.random.default_rng(0))
+        >>> from isozoo.data import IMAGENET
+        >>> pixels, rng = np.zeros((48, 60, 3), np.uint8), np.random.default_rng(0)
+        >>> view = Augment(size=32)(pixels, rng, IMAGENET.resize_picture)
         >>> view.shape, view.dtype
         ((32, 32, 3), dtype('uint8'))
     """
@@ -61,15 +66,13 @@ class Augment:
         if self.crop_padding is not None and self.crop_padding < 0:
             raise ValueError(f"crop_padding must not be negative, not {self.crop_padding}")
 
-    def __call__(
-        self, pixels: np.ndarray, rng: np.random.Generator, interpolation: str = "bilinear"
-    ) -> np.ndarray:
+    def __call__(self, pixels: np.ndarray, rng: np.random.Generator, resize: Resize) -> np.ndarray:
         """Return one random view of a picture.
 
         Args:
             pixels: uint8 `(height, width, 3)`.
             rng: Source of randomness.
-            interpolation: Kernel of the resize, which is always antialiased.
+            resize: How a box becomes `(size, size)`; unused with `crop_padding`.
 
         Returns:
             uint8 `(size, size, 3)`.
@@ -77,8 +80,10 @@ class Augment:
         Raises:
             DataError: The framed picture is smaller than the crop.
         """
-        crop = self._resized_box if self.crop_padding is None else self._framed_crop
-        view = crop(pixels, rng, interpolation)
+        if self.crop_padding is None:
+            view = self._resized_box(pixels, rng, resize)
+        else:
+            view = self._framed_crop(pixels, rng, self.crop_padding)
         return view[:, ::-1] if self.flip and rng.random() < 0.5 else view
 
     def mixing_weight(self, rng: np.random.Generator) -> float:
@@ -93,19 +98,14 @@ class Augment:
         return float(rng.beta(self.mixup, self.mixup)) if self.mixup else 1.0
 
     def _resized_box(
-        self, pixels: np.ndarray, rng: np.random.Generator, interpolation: str
+        self, pixels: np.ndarray, rng: np.random.Generator, resize: Resize
     ) -> np.ndarray:
-        top, left, height, width = random_box(
-            pixels.shape[0], pixels.shape[1], self.scale, self.ratio, rng
-        )
+        height, width = pixels.shape[:2]
+        top, left, height, width = random_box(height, width, self.scale, self.ratio, rng)
         box = Image.fromarray(pixels[top : top + height, left : left + width])
-        return np.asarray(resize_picture(box, (self.size, self.size), interpolation=interpolation))
+        return np.asarray(resize(box, (self.size, self.size)))
 
-    def _framed_crop(
-        self, pixels: np.ndarray, rng: np.random.Generator, interpolation: str
-    ) -> np.ndarray:
-        del interpolation  # nothing is resized here
-        frame = self.crop_padding or 0
+    def _framed_crop(self, pixels: np.ndarray, rng: np.random.Generator, frame: int) -> np.ndarray:
         framed = np.pad(pixels, ((frame, frame), (frame, frame), (0, 0)))
         rooms = [length - self.size for length in framed.shape[:2]]
         if min(rooms) < 0:

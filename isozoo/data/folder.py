@@ -1,17 +1,14 @@
-"""Image folders on disk or in a tar file: one sub-folder per class."""
+"""Labelled images laid out as one folder per class."""
 
 from __future__ import annotations
 
 import os
-import tarfile
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Protocol
+from pathlib import PurePosixPath
 
 import numpy as np
 
-from isozoo.data.images import IMAGE_SUFFIXES, is_image_name, open_image
+from isozoo.data.images import IMAGE_SUFFIXES, open_image
+from isozoo.data.storage import ImageStorage, open_storage
 from isozoo.errors import DataError
 
 
@@ -22,10 +19,14 @@ class ImageFolder:
     sample numbers are the same on every machine and for a folder and its tar. Pictures may lie
     deeper inside their class. Hidden files and files that do not end like an image are left out.
 
-    A tar is never unpacked: it is listed once and each picture is then read at its place.
+    Attributes:
+        classes: Class names; a label is an index into them.
+        labels: int32 labels `(samples,)`.
+        samples: File names relative to the class folders' parent.
 
     Args:
-        path: The folder or tar file that holds the class folders.
+        source: The folder or tar file, as a path or already listed by `open_storage`.
+        root: The folder inside it that holds the class folders; by default the top.
 
     Raises:
         DataError: Nothing is there, it is no tar, it holds no images, or a class has none.
@@ -44,17 +45,33 @@ class ImageFolder:
         (('cat', 'dog'), ('cat/1.png', 'dog/1.png'), [0, 1], (3, 4, 3))
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._load(_storage(Path(path)), PurePosixPath())
+    def __init__(
+        self,
+        source: str | os.PathLike[str] | ImageStorage,
+        root: str | os.PathLike[str] = "",
+    ) -> None:
+        is_path = isinstance(source, str | os.PathLike)
+        self._storage = open_storage(source) if is_path else source
+        self._root = PurePosixPath(root)
+        names = [name for name in self._storage.files if name.is_relative_to(self._root)]
+        names = [name.relative_to(self._root) for name in names]
+        names = [name for name in names if len(name.parts) > 1]
+        classes = {name.parts[0] for name in names}
+        self._check(classes)
+        self.classes: tuple[str, ...] = tuple(sorted(classes))
+        numbers = {name: number for number, name in enumerate(self.classes)}
+        order = sorted((numbers[name.parts[0]], str(name)) for name in names)
+        self.labels: np.ndarray = np.array([label for label, _ in order], np.int32)
+        self.samples: tuple[str, ...] = tuple(name for _, name in order)
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], split: str | None = None) -> ImageFolder:
+    def open(cls, path: str | os.PathLike[str], split: str) -> ImageFolder:
         """Open one split of a data set, such as `root/train`.
 
         Args:
-            path: The folder or tar file that holds the splits, directly or inside a single folder
-                (`root/train` or `root/imagenette2-160/train`).
-            split: Name of the split's folder, or None if the class folders are at the top.
+            path: The folder or tar file that holds the splits' folders, directly or one folder
+                deeper (`root/train` or `root/imagenette2-160/train`).
+            split: Name of the split's folder.
 
         Returns:
             The images of that split.
@@ -62,48 +79,14 @@ class ImageFolder:
         Raises:
             DataError: As for the class, or there is no such split; the ones found are listed.
         """
-        storage = _storage(Path(path))
-        folder = cls.__new__(cls)
-        folder._load(storage, PurePosixPath() if split is None else _find_split(storage, split))
-        return folder
-
-    def _load(self, storage: _Storage, root: PurePosixPath) -> None:
-        folders = {part for part in storage.folders if part.parent == root and part != root}
-        pictures = [name for name in storage.files if name.is_relative_to(root)]
-        pictures = [name for name in pictures if len(name.relative_to(root).parts) > 1]
-        owners = [root / name.relative_to(root).parts[0] for name in pictures]
-        where = storage.path if root == PurePosixPath() else f"{storage.path} in '{root}'"
-        if not pictures:
-            raise DataError(
-                f"no images in class folders at {where}; expected class/picture with one of the "
-                f"endings {' '.join(sorted(IMAGE_SUFFIXES))}"
-            )
-        empty = sorted(part.name for part in folders.difference(owners))
-        if empty:
-            raise DataError(
-                f"the class folder '{empty[0]}' at {where} holds no images "
-                f"({len(empty)} such); fill or remove it"
-            )
-        self._storage = storage
-        self._root = root
-        self.path: Path = storage.path
-        self.classes: tuple[str, ...] = tuple(sorted({owner.name for owner in owners}))
-        numbers = {name: number for number, name in enumerate(self.classes)}
-        order = sorted(
-            (numbers[owner.name], str(name.relative_to(root)))
-            for owner, name in zip(owners, pictures, strict=True)
-        )
-        self.labels: np.ndarray = np.array([label for label, _ in order], np.int32)
-        self.samples: tuple[str, ...] = tuple(name for _, name in order)
+        storage = open_storage(path)
+        return cls(storage, _find_split(storage, split))
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def __repr__(self) -> str:
-        return (
-            f"ImageFolder({str(self.path)!r}, root={str(self._root)!r}, "
-            f"{len(self)} images, {len(self.classes)} classes)"
-        )
+        return f"<ImageFolder {self._where()}: {len(self)} images of {len(self.classes)} classes>"
 
     def read(self, index: int) -> bytes:
         """Return the bytes of one picture's file.
@@ -131,111 +114,46 @@ class ImageFolder:
         Raises:
             ImageError: The picture is damaged; the error names its file.
         """
-        name = self._root / self.samples[index]
-        return np.asarray(open_image(self.read(index), name=f"'{self.path}/{name}'"))
+        name = f"'{self._where()}/{self.samples[index]}'"
+        return np.asarray(open_image(self.read(index), name=name))
 
+    def _where(self) -> str:
+        return str(self._storage.path / self._root)
 
-class _Storage(Protocol):
-    path: Path
-    files: list[PurePosixPath]
-    folders: set[PurePosixPath]
-
-    def read(self, name: PurePosixPath) -> bytes: ...
-
-
-class _Directory:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.files: list[PurePosixPath] = []
-        self.folders: set[PurePosixPath] = set()
-        for parent, folders, files in os.walk(path, followlinks=True):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            here = PurePosixPath(Path(parent).relative_to(path).as_posix())
-            self.folders.update(here / name for name in folders)
-            self.files += [here / name for name in files if is_image_name(here / name)]
-
-    def read(self, name: PurePosixPath) -> bytes:
-        return (self.path / name).read_bytes()
-
-
-@dataclass(frozen=True)
-class _Span:
-    offset: int
-    size: int
-
-
-class _Tar:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.folders: set[PurePosixPath] = set()
-        self._spans: dict[PurePosixPath, _Span] = {}
-        try:
-            with tarfile.open(path, "r:") as archive:
-                for member in archive:
-                    self._add(member)
-        except tarfile.TarError as error:
+    def _check(self, classes: set[str]) -> None:
+        if not classes:
             raise DataError(
-                f"cannot list {path} as an uncompressed tar file: {error}; "
-                "decompress it first if its name ends in .gz, .xz or .tgz"
-            ) from error
-        self.files = list(self._spans)
-
-    def _add(self, member: tarfile.TarInfo) -> None:
-        name = PurePosixPath(member.name)
-        if name.is_absolute() or ".." in name.parts:
-            raise DataError(f"{self.path} holds a file outside of itself: '{member.name}'")
-        self.folders.update(_parents(name))
-        if member.isdir():
-            self.folders.add(name)
-        elif is_image_name(name):
-            self._add_image(name, member)
-
-    def _add_image(self, name: PurePosixPath, member: tarfile.TarInfo) -> None:
-        if not member.isreg() or member.issparse():
-            raise DataError(
-                f"'{name}' in {self.path} is a link or a special file; "
-                "pack the pictures themselves (tar --dereference)"
+                f"no images in class folders at {self._where()}; expected class/picture with one "
+                f"of the endings {' '.join(sorted(IMAGE_SUFFIXES))}"
             )
-        if name in self._spans:
-            raise DataError(f"{self.path} holds two files named '{name}'")
-        self._spans[name] = _Span(member.offset_data, member.size)
-
-    def read(self, name: PurePosixPath) -> bytes:
-        # Opened anew each time (some 10 microseconds): nothing to close, safe between threads.
-        span = self._spans[name]
-        with self.path.open("rb", buffering=0) as stream:
-            stream.seek(span.offset)
-            return stream.read(span.size)
+        folders = {name for name in self._storage.folders if name.parts}
+        below = {name.name for name in folders if name.parent == self._root}
+        empty = sorted(below - classes)
+        if empty:
+            raise DataError(
+                f"class folders without images at {self._where()}: {', '.join(empty)}; "
+                "fill or remove them"
+            )
 
 
-def _storage(path: Path) -> _Storage:
-    if path.is_dir():
-        return _Directory(path)
-    if path.is_file():
-        return _Tar(path)
-    raise DataError(f"no image folder at {path}: there is no such folder or tar file")
-
-
-def _parents(name: PurePosixPath) -> Iterable[PurePosixPath]:
-    return (parent for parent in name.parents if parent != PurePosixPath())
-
-
-def _find_split(storage: _Storage, split: str) -> PurePosixPath:
-    """Return the folder of a split at the top or one folder deeper."""
-    # A split is a folder that has class folders below it, that is a picture two levels down.
-    above = {name.parents[1] for name in storage.files if len(name.parts) > 2}
-    candidates = sorted(
-        folder
-        for folder in storage.folders
-        if len(folder.parts) <= 2 and (folder.name == split or folder in above)
+def _find_split(storage: ImageStorage, split: str) -> PurePosixPath:
+    """Return the folder of a split: at the top or, if there is none, one folder deeper."""
+    named = sorted(
+        (folder for folder in storage.folders if folder.name == split and len(folder.parts) <= 2),
+        key=lambda folder: (len(folder.parts), folder),
     )
-    found = [folder for folder in candidates if folder.name == split]
+    found = [folder for folder in named if len(folder.parts) == len(named[0].parts)]
     if len(found) == 1:
         return found[0]
     if found:
         raise DataError(
-            f"'{split}' is ambiguous at {storage.path}: {', '.join(map(str, found))}; "
+            f"more than one split '{split}' at {storage.path}: {', '.join(map(str, found))}; "
             "open the folder above one of them"
         )
-    names = ", ".join(f"'{folder}'" for folder in candidates) or "none (use split=None?)"
-    raise DataError(f"no split '{split}' at {storage.path}; splits found: {names}")
+    # Any folder with pictures two levels below it has class folders, and may be a split.
+    above = {name.parents[1] for name in storage.files if len(name.parts) > 2}
+    splits = ", ".join(f"'{folder}'" for folder in sorted(above) if 0 < len(folder.parts) <= 2)
+    raise DataError(
+        f"no split '{split}' at {storage.path}; found: "
+        + (splits or "none (if the class folders are at the top, use ImageFolder(path))")
+    )

@@ -79,7 +79,8 @@ def open_image(
     # Pillow's decoders raise nearly every built-in exception on damaged files (OSError,
     # SyntaxError, struct.error, EOFError, ...): all of them mean that this is not a sound image.
     except Exception as error:
-        raise ImageError(f"cannot read {label} as an image: {error}") from error
+        reason = str(error) or type(error).__name__
+        raise ImageError(f"cannot read {label} as an image: {reason}") from error
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
