@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import isozoo
 from isozoo.cli import output
+
+if TYPE_CHECKING:
+    from isozoo.training import Evaluation
 
 USES_KERAS = True
 
@@ -39,15 +42,15 @@ def run(args: argparse.Namespace) -> int:
     return 0 if result.within_tolerance else 1
 
 
-def _print_table(result: Any) -> None:
+def _print_table(result: Evaluation) -> None:
     table = output.table("METRIC", "REPORTED", "MEASURED", right=("REPORTED", "MEASURED"))
-    for metric, measured in result.measured.items():
-        reported = result.reported.get(metric)
-        table.add_row(
-            metric,
-            "" if reported is None else output.number(metric, reported),
-            output.number(metric, measured),
-        )
+    for metric, measured in result.metrics.items():
+        claimed = metric == "top1" and result.reported is not None
+        reported = output.number(metric, result.reported) if claimed else ""
+        table.add_row(metric, reported, output.number(metric, measured))
     output.console().print(table)
     if not result.within_tolerance:
-        output.remark("the measured numbers are outside the tolerance of the reported ones")
+        output.remark(
+            f"top1 differs by more than {output.number('top1', result.tolerance)} from what the "
+            "weights report"
+        )

@@ -42,10 +42,12 @@ def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
 
 
 def number(metric: str, value: float) -> str:
-    """Return a metric as text: accuracies as per cent, everything else with four digits.
+    """Return a metric as text: accuracies as per cent, counts whole, the rest with four digits.
 
     Example:
-        >>> number("top1", 0.9134), number("loss", 0.28613)
-        ('91.34 %', '0.2861')
+        >>> number("top1", 0.9134), number("images", 3925), number("cross_entropy", 0.28613)
+        ('91.34 %', '3,925', '0.2861')
     """
-    return f"{100 * value:.2f} %" if metric in _SHARES else f"{value:.4g}"
+    if metric in _SHARES:
+        return f"{100 * value:.2f} %"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

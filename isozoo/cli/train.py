@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import isozoo
+from isozoo.cli import output
 
 USES_KERAS = True
 
@@ -20,18 +21,19 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         help="folder, or tar, that holds train/CLASS/*.jpg and val/CLASS/*.jpg",
     )  # fmt: skip
     parser.add_argument(
-        "--out", type=Path, metavar="DIR",
-        help="where checkpoints, log and weights go (runs/, then the recipe's name)",
+        "--out", type=Path, metavar="DIR", default=Path("runs"),
+        help="where each run gets a folder for checkpoints, log and weights (%(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        "--resume", action="store_true", help="go on from the newest whole checkpoint in --out"
+        "--resume", action="store_true", help="go on from the run's newest checkpoint"
     )
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, and say where the result lies."""
-    out = args.out or Path("runs") / args.recipe.stem
-    isozoo.training.train(args.recipe, args.data, out, resume=args.resume)
-    print(out)
+    """Train, and say what came of it and where it lies."""
+    done = isozoo.training.train(args.recipe, args.data, args.out, resume=args.resume)
+    for metric, value in done.metrics.items():
+        print(f"{metric}: {output.number(metric, value)}")
+    print(f"weights: {done.directory}")
     return 0
