@@ -89,8 +89,10 @@ class SReLU(keras.layers.Layer):
 
     def call(self, x):
         """Return the elementwise maximum of `x` and the shift of its channel."""
-        shape = channel_shape(len(x.shape), self.axis, self.shift.shape[0])
-        return ops.maximum(x, ops.reshape(self.shift, shape))
+        shift = ops.reshape(self.shift, channel_shape(len(x.shape), self.axis, self.shift.shape[0]))
+        # Not ops.maximum: where x equals the shift, as all over a network that starts as identity,
+        # the original's gradient goes to the shift, and backends split a tied maximum differently.
+        return ops.relu(x - shift) + shift
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the input shape: the layer is elementwise."""

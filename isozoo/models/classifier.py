@@ -10,10 +10,19 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from isozoo.data.preprocessing import Preprocessing
+from isozoo.data.preprocessing import IMAGENET, Preprocessing
 from isozoo.layers import ScalarBias
 from isozoo.models.architecture import Architecture
 from isozoo.models.backbone import Backbone
+
+
+#: The preprocessing of the original networks, by stem.
+PREPROCESSING = {
+    "imagenet": IMAGENET,
+    "cifar": Preprocessing(
+        resize=32, size=32, mean=(0.4914, 0.4822, 0.4465), std=(0.2023, 0.1994, 0.2010)
+    ),
+}
 
 
 class Prediction(NamedTuple):
@@ -108,7 +117,7 @@ class Classifier(keras.Model):
                 "give one label per class"
             )
         if preprocessing is None:
-            preprocessing = Preprocessing.for_size(architecture.image_size)
+            preprocessing = PREPROCESSING[architecture.stem]
         elif not isinstance(preprocessing, Preprocessing):
             preprocessing = Preprocessing.from_dict(preprocessing)
         backbone = Backbone(architecture, input_shape, data_format, dtype=dtype)

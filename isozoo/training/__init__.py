@@ -1,0 +1,43 @@
+"""Training from a recipe, checkpoints that survive a kill, and evaluation."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from isozoo.training.evaluation import Evaluation, evaluate
+    from isozoo.training.loop import TrainingRun, train
+    from isozoo.training.optimizers import TorchSGD
+    from isozoo.training.recipe import Recipe
+    from isozoo.training.schedules import WarmupMilestones
+
+_HOME = {
+    "Evaluation": "evaluation",
+    "Recipe": "recipe",
+    "TorchSGD": "optimizers",
+    "TrainingRun": "loop",
+    "WarmupMilestones": "schedules",
+    "evaluate": "evaluation",
+    "train": "loop",
+}
+
+__all__ = [
+    "Evaluation",
+    "Recipe",
+    "TorchSGD",
+    "TrainingRun",
+    "WarmupMilestones",
+    "evaluate",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

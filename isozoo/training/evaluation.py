@@ -1,0 +1,119 @@
+"""Accuracy on a data set, measured as the published figures are."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from isozoo.data.labels import labels_of
+from isozoo.data.samples import Samples
+from isozoo.errors import DataError
+from isozoo.models.classifier import Classifier
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Reported against measured top-1 accuracy.
+
+    Args:
+        name: Name or folder of the weights.
+        images: Images measured on.
+        reported: Top-1 accuracy in [0, 1] that the weights folder states for a data set with
+            these classes; None if it states none.
+        measured: Top-1 accuracy in [0, 1].
+        metrics: All that was measured.
+        tolerance: Largest difference that counts as equal.
+    """
+
+    name: str
+    images: int
+    reported: float | None
+    measured: float
+    metrics: dict[str, float]
+    tolerance: float
+
+    @property
+    def within_tolerance(self) -> bool:
+        """Whether the measurement agrees with the report, if there is one."""
+        return self.reported is None or abs(self.reported - self.measured) <= self.tolerance
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields and the verdict as JSON-ready values."""
+        return {**dataclasses.asdict(self), "within_tolerance": self.within_tolerance}
+
+
+def measure(model: Classifier, samples: Samples, batch_size: int = 64) -> dict[str, float]:
+    """Return accuracy and cross-entropy of a classifier on images with known classes.
+
+    Args:
+        model: The classifier; its own preprocessing is used.
+        samples: Images and labels, numbered as the classifier's classes.
+        batch_size: Images computed at once.
+
+    Returns:
+        `top1` and `top5` in [0, 1], the mean `cross_entropy` in nats, and the number of `images`.
+    """
+    from isozoo.data.pipeline import evaluation_dataset
+
+    ranks, losses = [], []
+    for images, labels in evaluation_dataset(samples, model.preprocessing, batch_size):
+        images, labels = np.asarray(images), np.asarray(labels)
+        if model.data_format == "channels_first":
+            images = images.transpose(0, 3, 1, 2)
+        logits = ops.convert_to_numpy(model(images, training=False)).astype("float64")
+        rows = np.arange(len(labels))
+        right = logits[rows, labels]
+        ranks.append((logits > right[:, None]).sum(axis=1))
+        peak = logits.max(axis=1, keepdims=True)
+        losses.append(np.log(np.exp(logits - peak).sum(axis=1)) + peak[:, 0] - right)
+    rank = np.concatenate(ranks)
+    return {
+        "top1": round(float((rank < 1).mean()), 6),
+        "top5": round(float((rank < 5).mean()), 6),
+        "cross_entropy": round(float(np.concatenate(losses).mean()), 6),
+        "images": len(rank),
+    }
+
+
+def evaluate(
+    name: str | os.PathLike[str],
+    data: str | os.PathLike[str],
+    split: str = "val",
+    tolerance: float = 0.002,
+) -> Evaluation:
+    """Measure pretrained weights on a data set and compare with what they claim.
+
+    Args:
+        name: Name in the zoo or weights folder.
+        data: Folder or tar of `<split>/<class>/*`.
+        split: Which split to measure.
+        tolerance: Largest difference in top-1 accuracy that counts as equal.
+
+    Returns:
+        The comparison.
+
+    Raises:
+        DataError: The data set has other classes than the classifier.
+        WeightsError: The weights cannot be loaded.
+    """
+    from isozoo.data import ImageFolder
+    from isozoo.models.folder import read_manifest
+    from isozoo.zoo.loading import load
+
+    model = load(name)
+    samples = ImageFolder.open(data, split)
+    found = labels_of(samples.classes)
+    if found != model.labels:
+        raise DataError(
+            f"{data} has the classes {', '.join(found[:5])}...; {name} was trained on "
+            f"{', '.join(model.labels[:5])}...: measure it on a data set of its own classes"
+        )
+    metrics = measure(model, samples)
+    reported = read_manifest(model.load_report.source).metrics.get("top1")
+    return Evaluation(
+        str(name), int(metrics["images"]), reported, metrics["top1"], metrics, tolerance
+    )
