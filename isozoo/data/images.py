@@ -165,7 +165,8 @@ def _describe(source: object) -> str:
         return "the given bytes"
     if isinstance(source, str | os.PathLike):
         return f"'{os.fspath(source)}'"
-    return f"'{getattr(source, 'name', 'the given stream')}'"
+    name = getattr(source, "name", None)
+    return f"'{name}'" if name else "the given stream"
 
 
 def _read(source: str | os.PathLike[str] | bytes | BinaryIO, label: str) -> bytes:

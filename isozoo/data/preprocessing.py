@@ -35,8 +35,8 @@ class Preprocessing:
 
     Calling it with a path, a Pillow image or a uint8 array returns one float32 array
     `(size, size, 3)`; `tf` does the same to a TensorFlow tensor. The two differ by at most 2 of the
-    255 levels of a pixel, and by less than 0.02 levels on average: Pillow's resize counts in
-    integers, TensorFlow's in floats, which may round the other way.
+    255 levels of a pixel, and on average by less than 0.1 levels (on photographs less than 0.02):
+    Pillow's resize counts in integers, TensorFlow's in floats, which may round the other way.
 
     Args:
         resize: Length of the short side after resizing, or None to keep the picture's size.
