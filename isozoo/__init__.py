@@ -14,6 +14,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from isozoo.registration import register_with_keras
+
 if TYPE_CHECKING:
     from isozoo import data, initializers, layers, models, regularizers, training, zoo
     from isozoo.data.preprocessing import Preprocessing
@@ -80,3 +82,6 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     """List the public names, imported or not."""
     return sorted({*globals(), *__all__})
+
+
+register_with_keras()

@@ -8,7 +8,21 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """Size in bytes and hexadecimal SHA-256 of one file."""
+
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str]) -> FileRecord:
+        """Measure a file on disk."""
+        return cls(Path(path).stat().st_size, sha256_file(path))
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:

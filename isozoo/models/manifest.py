@@ -12,7 +12,7 @@ from typing import Any
 
 from isozoo.data.preprocessing import Preprocessing
 from isozoo.errors import IsozooError, WeightsError
-from isozoo.files import sha256_file
+from isozoo.files import FileRecord, sha256_file
 from isozoo.models.architecture import Architecture
 
 FORMAT = 1
@@ -32,19 +32,6 @@ _AGAIN = "fetch the folder again, or write it again with save_pretrained()"
 
 
 @dataclass(frozen=True)
-class FileRecord:
-    """Size in bytes and hexadecimal SHA-256 of one file."""
-
-    size: int
-    sha256: str
-
-    @classmethod
-    def of(cls, path: str | os.PathLike[str]) -> FileRecord:
-        """Measure a file on disk."""
-        return cls(Path(path).stat().st_size, sha256_file(path))
-
-
-@dataclass(frozen=True)
 class Manifest:
     """Everything a weights folder says about itself.
 
@@ -53,7 +40,7 @@ class Manifest:
         tag: What the weights were trained on, such as ``"imagenette"``; None if nobody said.
         architecture: The full description the network is rebuilt from.
         labels: One label per class, in the order of the logits.
-        preprocessing: How an image becomes the network's input; None if unknown.
+        preprocessing: How an image becomes the network's input.
         input_shape: ``(height, width, channels)`` without the batch, None where free.
         dtype: Name of the Keras dtype policy, such as ``"float32"``.
         parameters: Number of values in all variables but the moving statistics.
@@ -70,7 +57,7 @@ class Manifest:
     tag: str | None
     architecture: Architecture
     labels: tuple[str, ...]
-    preprocessing: Preprocessing | None
+    preprocessing: Preprocessing
     input_shape: tuple[int | None, ...]
     dtype: str
     parameters: int
@@ -94,7 +81,7 @@ class Manifest:
         """
         fields = {name: getattr(self, name) for name in _TYPES if name != "format"}
         fields["architecture"] = self.architecture.to_dict()
-        fields["preprocessing"] = self.preprocessing and self.preprocessing.to_dict()
+        fields["preprocessing"] = self.preprocessing.to_dict()
         fields["files"] = {name: asdict(record) for name, record in self.files.items()}
         text = json.dumps({"format": FORMAT} | fields, indent=2, allow_nan=False)
         return re.sub(r"\[[\s\d.,null-]+\]", lambda m: re.sub(r"\s+", " ", m[0]), text) + "\n"
@@ -115,7 +102,7 @@ class Manifest:
         for name in data["files"]:
             _check_file_name(name, where)
         try:
-            return cls(
+            manifest = cls(
                 **{name: data[name] for name in _TYPES if name not in ("format", *_CONVERTED)},
                 **{name: convert(data[name]) for name, convert in _CONVERTED.items()},
             )
@@ -123,6 +110,22 @@ class Manifest:
             raise WeightsError(
                 f"{where} holds a value that isozoo cannot read ({error}); {_AGAIN}"
             ) from error
+        manifest._check_consistent(where)
+        return manifest
+
+    def _check_consistent(self, where: str) -> None:
+        described = self.architecture
+        for what, found, expected in (
+            ("name", self.name, described.name),
+            ("number of labels", len(self.labels), described.classes),
+            ("number of sides in input_shape", len(self.input_shape), 3),
+            ("number of input channels", self.input_shape[-1:], (described.channels,)),
+        ):
+            if found != expected:
+                raise WeightsError(
+                    f"{where} contradicts itself: its architecture gives the {what} {expected!r}, "
+                    f"found {found!r}; {_AGAIN}"
+                )
 
 
 def read_manifest(directory: str | os.PathLike[str]) -> Manifest:
@@ -142,8 +145,7 @@ def read_manifest(directory: str | os.PathLike[str]) -> Manifest:
     except FileNotFoundError:
         found = ", ".join(sorted(item.name for item in path.parent.iterdir())[:8]) or "nothing"
         raise WeightsError(
-            f"{path.parent} is not a weights folder: it has no {MANIFEST} (found {found}); "
-            f"{_AGAIN}"
+            f"{path.parent} is not a weights folder: it has no {MANIFEST} (found {found}); {_AGAIN}"
         ) from None
     except UnicodeDecodeError as error:
         raise WeightsError(f"{path} is not text ({error}); {_AGAIN}") from error
@@ -188,7 +190,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "tag": (str, _NONE),
     "architecture": (dict,),
     "labels": (list,),
-    "preprocessing": (dict, _NONE),
+    "preprocessing": (dict,),
     "input_shape": (list,),
     "dtype": (str,),
     "parameters": (int,),
@@ -202,7 +204,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 _CONVERTED = {
     "architecture": Architecture.from_dict,
     "labels": tuple,
-    "preprocessing": lambda value: None if value is None else Preprocessing.from_dict(value),
+    "preprocessing": Preprocessing.from_dict,
     "input_shape": tuple,
     "files": lambda value: {name: FileRecord(**record) for name, record in value.items()},
     "variables": lambda value: {name: tuple(shape) for name, shape in value.items()},
@@ -215,7 +217,9 @@ def _checked(text: str, where: str) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise WeightsError(f"{where} is not JSON ({error}); {_AGAIN}") from error
     if not isinstance(data, dict):
-        raise WeightsError(f"{where} must hold a JSON object, found {type(data).__name__}; {_AGAIN}")
+        raise WeightsError(
+            f"{where} must hold a JSON object, found {type(data).__name__}; {_AGAIN}"
+        )
     written = data.get("format")
     if isinstance(written, int) and written > FORMAT:
         raise WeightsError(
@@ -229,8 +233,7 @@ def _checked(text: str, where: str) -> dict[str, Any]:
         if not isinstance(data[name], types) or isinstance(data[name], bool):
             wanted = " or ".join("null" if kind is _NONE else kind.__name__ for kind in types)
             raise WeightsError(
-                f"{where}: '{name}' must be {wanted}, "
-                f"found {type(data[name]).__name__}; {_AGAIN}"
+                f"{where}: '{name}' must be {wanted}, found {type(data[name]).__name__}; {_AGAIN}"
             )
     lost = [name for name in REQUIRED if name not in data["files"]]
     if lost:
@@ -240,7 +243,7 @@ def _checked(text: str, where: str) -> dict[str, Any]:
 
 def _check_file_name(name: str, where: str) -> None:
     # Separators of both kinds, drives and dots: a folder may only speak of its own files.
-    if name in ("", ".", "..", MANIFEST) or re.search(r'[/\\:\x00]', name):
+    if name in ("", ".", "..", MANIFEST) or re.search(r"[/\\:\x00]", name):
         raise WeightsError(
             f"{where} lists {name!r}, which is not the plain name of another file in the same "
             "folder; do not use this folder"

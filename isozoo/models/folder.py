@@ -1,0 +1,311 @@
+"""The weights folder: a network on disk, in a form that proves itself when it is read.
+
+The encoder (`config.json`, `metadata.json`, `model.weights.h5`) and the head (`task.weights.h5`)
+are in Keras's preset format, so `keras.saving.load_model(folder)` returns the backbone.
+`isozoo.json` says what everything is and what it must hash to.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+
+from isozoo import __version__
+from isozoo.errors import WeightsError
+from isozoo.files import FileRecord, atomic_directory
+from isozoo.models.classifier import Classifier
+from isozoo.models.golden import golden_arrays
+from isozoo.models.manifest import (
+    CARD,
+    CONFIG,
+    ENCODER,
+    GOLDEN,
+    HEAD,
+    LOG,
+    MANIFEST,
+    METADATA,
+    OPTIONAL,
+    RECIPE,
+    REQUIRED,
+    Manifest,
+    read_manifest,
+    verify_files,
+)
+from isozoo.models.variables import (
+    check_finite,
+    copy_variables,
+    fingerprint,
+    named_values,
+    named_variables,
+    parameter_count,
+)
+
+Log = Sequence[Mapping[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadReport:
+    """What a loaded model's variables hold.
+
+    Args:
+        source: The folder the weights came from.
+        assigned: Names of the variables that were read from it.
+        fresh: Names of the variables that were initialised instead.
+    """
+
+    source: str
+    assigned: tuple[str, ...]
+    fresh: tuple[str, ...] = ()
+
+
+def write_folder(
+    model: Classifier,
+    directory: str | os.PathLike[str],
+    *,
+    tag: str | None = None,
+    metrics: Mapping[str, float] | None = None,
+    licence: str | None = None,
+    recipe: str | None = None,
+    log: Log = (),
+    card: Callable[[Manifest, Log], str] | None = None,
+) -> Manifest:
+    """Write a weights folder, whole or not at all.
+
+    A folder says nothing of the data format: it is written channels last, and each loader chooses.
+
+    Args:
+        model: The classifier to write.
+        directory: Where; an older weights folder there stays until the new one is complete.
+        tag: What the weights were trained on, such as `"imagenette"`.
+        metrics: Measured numbers by name; `top1` and `top5` are shares in [0, 1].
+        licence: SPDX identifier of the weights' licence, such as `"MIT"`.
+        recipe: Text of the recipe that trained the weights.
+        log: One record per epoch.
+        card: Makes the model card's text from the manifest (without `files`) and the log, as
+            `isozoo.zoo.cards.card` does; without it there is no card.
+
+    Returns:
+        The manifest that was written.
+
+    Raises:
+        WeightsError: A variable is NaN or infinite, or `directory` holds files that are not a
+            weights folder's and would be lost.
+        ValueError: A metric or a number in the log is not finite.
+        OSError: The disk is full or the place is not writable; an older folder is untouched.
+
+    Example:
+        >>> import tempfile
+        >>> from isozoo.models import architecture
+        >>> model = Classifier(architecture("isonet-8", classes=2))
+        >>> with tempfile.TemporaryDirectory() as place:
+        ...     manifest = write_folder(model, f"{place}/cats", tag="cats")
+        ...     same = load_folder(f"{place}/cats")
+        >>> manifest.full_name, same.architecture == model.architecture
+        ('isonet-8.cats', True)
+    """
+    target = Path(directory).resolve()
+    _refuse_foreign(target)
+    # A copy, so that neither an optimiser nor a frozen layer of the original is written.
+    model = _remade(model, model.dtype_policy, "channels_last")
+    manifest = _described(model, tag, metrics or {}, licence)
+    lines = [json.dumps(record, allow_nan=False) + "\n" for record in log]
+    texts = {RECIPE: recipe, LOG: "".join(lines), CARD: card and card(manifest, log)}
+    with atomic_directory(target) as folder:
+        _write_preset(model, folder)
+        golden = golden_arrays(_remade(model, "float32", "channels_last"))
+        np.savez_compressed(folder / GOLDEN, allow_pickle=False, **golden)
+        for name, text in texts.items():
+            if text:
+                (folder / name).write_text(text, encoding="utf-8")
+        files = {path.name: FileRecord.of(path) for path in sorted(folder.iterdir())}
+        manifest = dataclasses.replace(manifest, files=files)
+        (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+    return manifest
+
+
+def load_folder(
+    directory: str | os.PathLike[str],
+    *,
+    dtype: str | keras.DTypePolicy | None = None,
+    data_format: str | None = None,
+    input_shape: tuple[int | None, ...] | None = None,
+    pins: Mapping[str, FileRecord] | None = None,
+) -> Classifier:
+    """Read a weights folder into a network built from isozoo's own description of it.
+
+    Nothing in the folder is run: the two weight files are only read as numbers.
+
+    Args:
+        directory: The folder.
+        dtype: Dtype policy of the layers; the folder's own if None.
+        data_format: `"channels_last"` or `"channels_first"`; Keras's default if None.
+        input_shape: Shape of one image; the folder's own if None.
+        pins: What every file must be, `isozoo.json` included, where that is known beforehand;
+            otherwise `isozoo.json` vouches for the rest.
+
+    Returns:
+        The classifier, every variable assigned; `load_report` says from where.
+
+    Raises:
+        WeightsError: A file is missing, damaged or unreadable; a variable is missing, left over,
+            misshapen, NaN or infinite; or the weights are those of another network.
+        ValueError: `input_shape` has other channels than the network.
+    """
+    if pins is not None:
+        verify_files(directory, pins)
+    manifest = read_manifest(directory)
+    if pins is None:
+        verify_files(directory, manifest.files)
+    model = _build(manifest, data_format, input_shape)
+    _check_variables(manifest, named_variables(model), str(directory))
+    for part, name in ((model.backbone, ENCODER), (model.head, HEAD)):
+        _assign(part, Path(directory) / name)
+    values = named_values(model)
+    check_finite(values, str(directory))
+    found = fingerprint(model.architecture, values)
+    if found != manifest.fingerprint:
+        raise WeightsError(
+            f"the weights in {directory} are not those of {manifest.full_name}: expected "
+            f"fingerprint {manifest.fingerprint}, found {found}; they are probably another "
+            "network's, fetch the folder again"
+        )
+    if dtype is not None:
+        model = _remade(model, dtype, model.data_format)
+    model.load_report = LoadReport(str(directory), tuple(values))
+    return model
+
+
+def _refuse_foreign(target: Path) -> None:
+    """Refuse to replace a folder that holds anything but a weights folder's files."""
+    if not target.is_dir():
+        return
+    foreign = sorted({item.name for item in target.iterdir()} - {*REQUIRED, *OPTIONAL, MANIFEST})
+    if foreign:
+        raise WeightsError(
+            f"cannot write a weights folder at {target}: it would replace "
+            f"{', '.join(foreign[:5])}, which isozoo did not write; choose another place"
+        )
+
+
+def _described(
+    model: Classifier, tag: str | None, metrics: Mapping[str, float], licence: str | None
+) -> Manifest:
+    """Return the model's manifest, with no files yet."""
+    values = named_values(model)
+    check_finite(values, "the model")
+    return Manifest(
+        name=model.architecture.name,
+        tag=tag,
+        architecture=model.architecture,
+        labels=model.labels,
+        preprocessing=model.preprocessing,
+        input_shape=tuple(model.backbone.input_shape[1:]),
+        dtype=model.dtype_policy.name,
+        parameters=parameter_count(model),
+        variables={name: value.shape for name, value in values.items()},
+        fingerprint=fingerprint(model.architecture, values),
+        files={},
+        metrics=dict(metrics),
+        licence=licence,
+        version=__version__,
+    )
+
+
+def _write_preset(model: Classifier, folder: Path) -> None:
+    config = keras.saving.serialize_keras_object(model.backbone)
+    # How the model was compiled belongs to its training, not to its weights.
+    config = {key: config[key] for key in config if key not in ("compile_config", "build_config")}
+    metadata = {
+        "keras_version": keras.__version__,
+        "parameter_count": model.backbone.count_params(),
+    }
+    for name, content in ((CONFIG, config), (METADATA, metadata)):
+        (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    model.backbone.save_weights(folder / ENCODER)
+    model.head.save_weights(folder / HEAD)
+
+
+def _build(
+    manifest: Manifest, data_format: str | None, input_shape: tuple[int | None, ...] | None
+) -> Classifier:
+    try:
+        policy = keras.dtype_policies.get(manifest.dtype)
+    except (TypeError, ValueError) as error:
+        raise WeightsError(
+            f"{manifest.full_name} was written with the dtype policy '{manifest.dtype}', which "
+            f"Keras {keras.__version__} does not know; upgrade Keras"
+        ) from error
+    if input_shape is None:
+        input_shape = manifest.input_shape
+        if (data_format or keras.config.image_data_format()) == "channels_first":
+            input_shape = (input_shape[-1], *input_shape[:-1])
+    return Classifier(
+        manifest.architecture,
+        manifest.labels,
+        manifest.preprocessing,
+        input_shape,
+        data_format,
+        dtype=policy,
+    )
+
+
+def _remade(model: Classifier, dtype: str | keras.DTypePolicy, data_format: str) -> Classifier:
+    """Return a copy of the model in the given dtype policy and data format."""
+    shape = tuple(model.backbone.input_shape[1:])
+    if data_format != model.data_format:
+        shape = (*shape[1:], shape[0]) if data_format == "channels_last" else (shape[2], *shape[:2])
+    other = Classifier(
+        model.architecture, model.labels, model.preprocessing, shape, data_format, dtype=dtype
+    )
+    copy_variables(model, other)
+    return other
+
+
+def _check_variables(manifest: Manifest, variables: Mapping[str, Any], where: str) -> None:
+    """Compare the variables the manifest lists with those of the network built from it."""
+    expected = {name: tuple(variable.shape) for name, variable in variables.items()}
+    differing = [
+        f"{name} (stored {manifest.variables.get(name)}, network {expected.get(name)})"
+        for name in {**expected, **manifest.variables}
+        if manifest.variables.get(name) != expected.get(name)
+    ]
+    if differing:
+        raise WeightsError(
+            f"{where} does not fit {manifest.name} as this isozoo builds it: "
+            f"{len(differing)} variables differ, first {', '.join(differing[:3])}; "
+            "use the isozoo version that wrote it"
+            + (f" ({manifest.version})" if manifest.version else "")
+        )
+
+
+def _assign(part: keras.Model, path: Path) -> None:
+    try:
+        with warnings.catch_warnings():
+            # Keras only warns where a layer keeps its fresh weights.
+            warnings.simplefilter("error", UserWarning)
+            part.load_weights(path)
+        with h5py.File(path, "r") as stored:
+            arrays: list[str] = []
+            stored.visititems(
+                lambda name, item: arrays.append(name) if isinstance(item, h5py.Dataset) else None
+            )
+    except (OSError, ValueError, KeyError, TypeError, UserWarning) as error:
+        raise WeightsError(
+            f"{path} does not hold the weights of this {part.name} ({error}); fetch the folder "
+            "again"
+        ) from error
+    # Keras passes over arrays that no layer asks for.
+    if len(arrays) != len(part.weights):
+        raise WeightsError(
+            f"{path} holds {len(arrays)} arrays, the {part.name} has {len(part.weights)} "
+            "variables; the file is another network's, fetch the folder again"
+        )

@@ -1,0 +1,52 @@
+"""The zoo: which networks and weights there are, and how to get them.
+
+Importing this package imports neither Keras nor NumPy: names are looked up in their modules the
+first time they are used (PEP 562).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from isozoo.zoo.cards import card
+    from isozoo.zoo.catalog import Record, info, list_models
+    from isozoo.zoo.loading import create, load, load_backbone
+    from isozoo.zoo.official import load_state_dict
+
+__all__ = [
+    "Record",
+    "card",
+    "create",
+    "info",
+    "list_models",
+    "load",
+    "load_backbone",
+    "load_state_dict",
+]
+
+_HOME = {
+    "Record": "catalog",
+    "card": "cards",
+    "create": "loading",
+    "info": "catalog",
+    "list_models": "catalog",
+    "load": "loading",
+    "load_backbone": "loading",
+    "load_state_dict": "official",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the module that holds ``name`` and keep what it holds."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'isozoo.zoo' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"isozoo.zoo.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, imported or not."""
+    return sorted({*globals(), *__all__})

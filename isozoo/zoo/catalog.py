@@ -1,0 +1,208 @@
+"""The catalog: one record per network and per published weights, read without Keras or NumPy.
+
+`catalog.json` is generated from the weights folders; `python -m isozoo.zoo.catalog --write` renews
+it, and without `--write` the command fails if the file is stale.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import functools
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from isozoo.errors import unknown
+from isozoo.files import FileRecord, atomic_write
+from isozoo.models.architecture import architecture_names, split_name
+
+CATALOG = Path(__file__).with_name("catalog.json")
+SIZES = Path(__file__).parent.parent / "models" / "sizes.json"
+WEIGHTS = Path(__file__).parents[2] / "weights"
+
+#: Where an architecture has weights under several tags, the first of these is its default.
+TAGS = ("imagenet", "imagenette", "cifar10")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known about a network, or about one set of weights of it.
+
+    Args:
+        name: `architecture.tag`, or the architecture's name alone if it has no weights.
+        architecture: Name of the architecture.
+        tag: What the weights were trained on; None without weights.
+        parameters: Number of learned values; with 1000 classes where there are no weights.
+        gflops: Thousand million multiply-adds for one image of the usual size.
+        metrics: Measured numbers by name; `top1` and `top5` are shares in [0, 1].
+        licence: SPDX identifier of the weights' licence.
+        recipe: Path of the recipe in the weights' repository.
+        files: Size and SHA-256 of every file of the weights folder.
+        repository: Hub repository that holds the folder; None until it is published.
+        commit: Commit of that repository; None until it is published.
+    """
+
+    name: str
+    architecture: str
+    tag: str | None
+    parameters: int
+    gflops: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    licence: str | None = None
+    recipe: str | None = None
+    files: Mapping[str, FileRecord] = field(default_factory=dict)
+    repository: str | None = None
+    commit: str | None = None
+
+
+def list_models(pattern: str | None = None, pretrained: bool = False) -> list[str]:
+    """Return the names of the networks, or of the weights, in natural order.
+
+    Args:
+        pattern: Shell pattern such as `"r-isonet-*"`; all names if None. For weights it may match
+            the name with or without the tag.
+        pretrained: Whether to list weights (`r-isonet-18-w32.imagenette`) instead of networks.
+
+    Returns:
+        The matching names, numbers in them compared as numbers.
+
+    Example:
+        >>> list_models("isonet-*1")
+        ['isonet-101']
+        >>> list_models("r-isonet-[1-3]?")
+        ['r-isonet-14', 'r-isonet-18', 'r-isonet-20', 'r-isonet-26', 'r-isonet-32', ...]
+    """
+    names = list(_weights()) if pretrained else architecture_names()
+    if pattern is not None:
+        names = [
+            name
+            for name in names
+            if fnmatch.fnmatchcase(name, pattern)
+            or fnmatch.fnmatchcase(split_name(name)[0], pattern)
+        ]
+    return sorted(names, key=_natural)
+
+
+def info(name: str) -> Record:
+    """Return the record of a network or of weights.
+
+    Args:
+        name: `architecture.tag`, or an architecture alone: then its default weights if it has
+            any, else the record of the untrained network.
+
+    Returns:
+        The record.
+
+    Raises:
+        UnknownNameError: There is no such network, or no such weights of it; the nearest names
+            are given.
+
+    Example:
+        >>> record = info("r-isonet-50")
+        >>> record.architecture, f"{record.parameters:,}"
+        ('r-isonet-50', '25,526,648')
+    """
+    base, tag = split_name(name)
+    known = architecture_names()
+    if base not in known:
+        raise unknown("model", name, [*_weights(), *known], "See isozoo.list_models().")
+    own = {record.tag: record for record in _weights().values() if record.architecture == base}
+    if tag is not None and tag not in own:
+        names = [record.name for record in own.values()] or list(_weights())
+        raise unknown("weights", name, names, f"isozoo.create('{base}') builds it untrained.")
+    if tag is None and own:
+        tag = min(own, key=_preference)
+    return own[tag] if own else Record(base, base, None, **_sizes()[base])
+
+
+def is_known(name: str) -> bool:
+    """Return whether a name is an architecture's, with or without any tag.
+
+    Example:
+        >>> is_known("isonet-18.imagenet"), is_known("my-folder")
+        (True, False)
+    """
+    return split_name(name)[0] in architecture_names()
+
+
+def build_catalog(weights: Path = WEIGHTS) -> str:
+    """Return the text of `catalog.json` for the weights folders under a directory.
+
+    Args:
+        weights: The directory; one that does not exist holds no weights.
+
+    Raises:
+        WeightsError: A folder's manifest is damaged, or a file does not match it.
+    """
+    from isozoo.models.manifest import MANIFEST
+
+    folders = sorted(path.parent for path in weights.glob(f"*/{MANIFEST}"))
+    records = [asdict(_record_of(folder)) for folder in folders]
+    return json.dumps(sorted(records, key=lambda r: _natural(r["name"])), indent=2) + "\n"
+
+
+def _record_of(folder: Path) -> Record:
+    from isozoo.models.manifest import MANIFEST, RECIPE, read_manifest, verify_files
+
+    manifest = read_manifest(folder)
+    verify_files(folder, manifest.files)
+    files = {**manifest.files, MANIFEST: FileRecord.of(folder / MANIFEST)}
+    return Record(
+        name=manifest.full_name,
+        architecture=manifest.name,
+        tag=manifest.tag,
+        parameters=manifest.parameters,
+        gflops=_sizes()[manifest.name]["gflops"],
+        metrics=dict(manifest.metrics),
+        licence=manifest.licence,
+        recipe=f"weights/{manifest.full_name}/{RECIPE}" if RECIPE in files else None,
+        files=dict(sorted(files.items())),
+    )
+
+
+@functools.cache
+def _weights() -> Mapping[str, Record]:
+    records = json.loads(CATALOG.read_text(encoding="utf-8"))
+    return MappingProxyType({record["name"]: _from_json(record) for record in records})
+
+
+def _from_json(record: dict[str, Any]) -> Record:
+    files = {name: FileRecord(**file) for name, file in record["files"].items()}
+    return Record(**{**record, "files": files})
+
+
+@functools.cache
+def _sizes() -> dict[str, dict[str, Any]]:
+    return json.loads(SIZES.read_text(encoding="utf-8"))
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Split a name so that `isonet-18` sorts before `isonet-101`."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def _preference(tag: str | None) -> tuple[int, str]:
+    return (TAGS.index(tag) if tag in TAGS else len(TAGS), tag or "")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write `catalog.json`, or say whether it is fresh; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, prog="python -m isozoo.zoo.catalog")
+    parser.add_argument("--write", action="store_true", help="write catalog.json")
+    text = build_catalog()
+    if parser.parse_args(arguments).write:
+        atomic_write(CATALOG, text)
+        return 0
+    fresh = CATALOG.read_text(encoding="utf-8") == text
+    print("catalog.json is fresh" if fresh else "catalog.json is stale; run with --write")
+    return 0 if fresh else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
