@@ -1,5 +1,6 @@
 """Runs the Python blocks of README.md and docs/ as tests, one namespace for each document."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,15 @@ from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
 ROOT = Path(__file__).parent
 
+# Read by TensorFlow as it is loaded, which is after this file: no start-up notes, and one thread
+# for each of the workers that share the cores under `pytest -n`.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(), SkipParser()],
-    patterns=["README.md", "docs/**/*.md"],
+    patterns=["README.md", "docs/*.md"],
     fixtures=["reader_folder"],
 ).pytest()
 

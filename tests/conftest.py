@@ -9,12 +9,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Read by TensorFlow as it is loaded, which is after this file: no start-up notes, and one thread
-# for each of the workers that share the cores under `pytest -n`.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-
 
 @pytest.fixture(scope="session")
 def root() -> Path:

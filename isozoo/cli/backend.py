@@ -1,18 +1,26 @@
-"""Chooses what Keras computes with, before Keras is imported for the first time."""
+"""Starts Keras for the commands that need it: on the backend asked for, and quietly."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import importlib.util
 import os
+import re
 import sys
+import tempfile
+from collections.abc import Iterator
 
 from isozoo.errors import IsozooError, MissingExtraError
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
+# TensorFlow's native log, as it looks before anything in Python can configure it.
+_START_UP_NOTE = re.compile(rb"WARNING: All log messages before absl|[IWE]\d{4} \d\d:")
 
-def choose(asked: str | None) -> None:
-    """Set the Keras backend of this process and keep TensorFlow's start-up messages quiet.
+
+def start(asked: str | None) -> None:
+    """Import Keras on a backend, without TensorFlow's notes on processors and absent GPUs.
 
     Args:
         asked: One of `BACKENDS`, or None for Keras's own choice (the ``KERAS_BACKEND`` variable,
@@ -22,19 +30,43 @@ def choose(asked: str | None) -> None:
         MissingExtraError: The backend is not installed.
         IsozooError: Keras is already running on another backend in this process.
     """
-    # Read by TensorFlow's C++ side as it is loaded: 2 hides its notes on CPU features and absent
-    # GPUs, and leaves errors. A value set by the user wins.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    if asked is None:
-        return
     running = sys.modules.get("keras")
-    if running is not None and running.backend.backend() != asked:
-        raise IsozooError(
-            f"asked for --backend {asked}, but Keras already runs on "
-            f"{running.backend.backend()} in this process; start a new one"
-        )
-    if importlib.util.find_spec(asked) is None:
-        raise MissingExtraError(
-            f"asked for --backend {asked}, which is not installed; pip install {asked}"
-        )
-    os.environ["KERAS_BACKEND"] = asked
+    if running is not None:
+        if asked not in (None, running.backend.backend()):
+            raise IsozooError(
+                f"asked for --backend {asked}, but Keras already runs on "
+                f"{running.backend.backend()} in this process; start a new one"
+            )
+        return
+    if asked is not None:
+        if importlib.util.find_spec(asked) is None:
+            raise MissingExtraError(
+                f"asked for --backend {asked}, which is not installed; pip install {asked}"
+            )
+        os.environ["KERAS_BACKEND"] = asked
+    # Read by TensorFlow's native side. It reports an absent GPU as an error, so only 3 is quiet;
+    # errors that matter are raised as exceptions. A value set by the user wins.
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "3":
+        with _without_start_up_notes():
+            importlib.import_module("keras")
+
+
+@contextlib.contextmanager
+def _without_start_up_notes() -> Iterator[None]:
+    """Hold back what is written to stderr, and pass on all but TensorFlow's start-up notes.
+
+    What TensorFlow 2.21 logs while its libraries are loaded heeds no variable, so the file
+    descriptor itself is held for that long.
+    """
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            held.seek(0)
+            os.write(2, b"".join(line for line in held if not _START_UP_NOTE.match(line)))

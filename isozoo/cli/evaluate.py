@@ -45,9 +45,9 @@ def run(args: argparse.Namespace) -> int:
 def _print_table(result: Evaluation) -> None:
     table = output.table("METRIC", "REPORTED", "MEASURED", right=("REPORTED", "MEASURED"))
     for metric, measured in result.metrics.items():
-        claimed = metric == "top1" and result.reported is not None
-        reported = output.number(metric, result.reported) if claimed else ""
-        table.add_row(metric, reported, output.number(metric, measured))
+        reported = result.reported if metric == "top1" else None
+        shown = "" if reported is None else output.number(metric, reported)
+        table.add_row(metric, shown, output.number(metric, measured))
     output.console().print(table)
     if not result.within_tolerance:
         output.remark(

@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         if args.uses_keras:
-            backend.choose(args.backend)
+            backend.start(args.backend)
         return args.run(args)
     except BrokenPipeError:
         # The reader (`isozoo list | head`) has what it wants; nothing is left to say, not even

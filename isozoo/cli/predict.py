@@ -14,6 +14,7 @@ from isozoo.errors import ImageError
 
 if TYPE_CHECKING:
     from PIL import Image
+    from rich.table import Table
 
     from isozoo.models.classifier import Classifier, Prediction
 
@@ -67,10 +68,10 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json(_report(args.model, outcomes))
     else:
-        _print_bars(outcomes)
+        _print_text(outcomes)
     failures = [outcome for outcome in outcomes if outcome.error]
     for outcome in failures:
-        output.remark(f"{outcome.error}")
+        output.remark(str(outcome.error))
     if failures:
         output.remark(f"{len(failures)} of {len(outcomes)} pictures could not be read")
     return 1 if failures else 0
@@ -149,19 +150,29 @@ def _report(model: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     return {"model": model, "images": images}
 
 
-def _print_bars(outcomes: Sequence[Outcome]) -> None:
-    from rich.bar import Bar
-    from rich.table import Table
-
+def _print_text(outcomes: Sequence[Outcome]) -> None:
     console = output.console()
     for outcome in outcomes:
         if outcome.error:
             continue
-        table = Table.grid(padding=(0, 2))
-        for label, probability, _ in outcome.predictions:
-            bar = Bar(1, 0, probability, width=BAR_WIDTH, color="green")
-            # A bar is for the eye of a person; a file gets the number alone.
-            cells = (bar, label) if console.is_terminal else (label,)
-            table.add_row(f"{100 * probability:7.2f} %", *cells)
         console.print(outcome.name, style="bold")
-        console.print(table)
+        if console.is_terminal:
+            console.print(_bars(outcome.predictions))
+        else:
+            for label, probability, _ in outcome.predictions:
+                print(f"{_percent(probability)}  {label}")
+
+
+def _bars(predictions: Sequence[Prediction]) -> Table:
+    from rich.bar import Bar
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    for label, probability, _ in predictions:
+        bar = Bar(1, 0, probability, width=BAR_WIDTH, color="green")
+        table.add_row(_percent(probability), bar, label)
+    return table
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:7.2f} %"

@@ -75,54 +75,66 @@ def test_ctrl_c_is_code_130(isozoo_command, monkeypatch):
 
 
 def test_a_reader_that_stops_early_is_no_error():
-    command = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "isozoo", "list", "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         # A pipe holds 64 KiB; unbuffered lines meet the closed end for certain.
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-    command.stdout.close()
-    assert command.stderr.read() == b""
-    assert command.wait(60) == 0
-    command.stderr.close()
+    ) as command:
+        command.stdout.close()
+        assert command.stderr.read() == b""
+    assert command.returncode == 0
 
 
 class TestBackend:
     """--backend decides before Keras is first imported, or says why it cannot."""
 
-    @pytest.fixture(autouse=True)
-    def _environment(self, monkeypatch):
+    @pytest.fixture
+    def imported(self, monkeypatch):
+        """A process that has not imported Keras yet; what it imports."""
+        modules = []
+        monkeypatch.delitem(sys.modules, "keras", raising=False)
         monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
         monkeypatch.setenv("KERAS_BACKEND", "unset")
+        monkeypatch.setattr(backend.importlib, "import_module", modules.append)
+        return modules
 
-    def test_it_is_what_keras_reads(self, monkeypatch):
-        monkeypatch.delitem(sys.modules, "keras", raising=False)
-        backend.choose("tensorflow")
+    def test_it_is_what_keras_reads_as_it_is_imported(self, imported):
+        backend.start("tensorflow")
         assert os.environ["KERAS_BACKEND"] == "tensorflow"
+        assert imported == ["keras"]
 
-    def test_without_one_keras_decides(self):
-        backend.choose(None)
+    def test_without_one_keras_decides(self, imported):
+        backend.start(None)
         assert os.environ["KERAS_BACKEND"] == "unset"
 
-    def test_one_that_is_not_installed_is_named(self, monkeypatch):
-        monkeypatch.delitem(sys.modules, "keras", raising=False)
+    def test_one_that_is_not_installed_is_named(self, imported, monkeypatch):
         monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: None)
         with pytest.raises(MissingExtraError, match=r"--backend jax.*pip install jax"):
-            backend.choose("jax")
+            backend.start("jax")
+        assert imported == []
 
-    def test_it_cannot_change_once_keras_runs(self, monkeypatch):
+    def test_it_cannot_change_once_keras_runs(self, imported, monkeypatch):
         keras = types.SimpleNamespace(backend=types.SimpleNamespace(backend=lambda: "tensorflow"))
         monkeypatch.setitem(sys.modules, "keras", keras)
         with pytest.raises(IsozooError, match=r"asked for --backend jax, but .* on tensorflow"):
-            backend.choose("jax")
+            backend.start("jax")
 
-    @pytest.mark.parametrize(("before", "after"), [(None, "2"), ("0", "0")])
-    def test_tensorflow_starts_quietly_unless_told_otherwise(self, monkeypatch, before, after):
+    @pytest.mark.parametrize(("before", "after"), [(None, "3"), ("0", "0")])
+    def test_tensorflow_is_quiet_unless_told_otherwise(self, imported, monkeypatch, before, after):
         if before is not None:
             monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", before)
-        backend.choose(None)
+        backend.start(None)
         assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == after
+
+    def test_only_start_up_notes_are_held_back(self, imported, monkeypatch, capfd):
+        lines = "I0000 00:00:179.5 1 port.cc:153] note\nUserWarning: this matters\n"
+        monkeypatch.setattr(
+            backend.importlib, "import_module", lambda name: os.write(2, lines.encode())
+        )
+        backend.start(None)
+        assert capfd.readouterr().err == "UserWarning: this matters\n"
 
     def test_a_command_that_needs_no_keras_has_no_such_option(self, isozoo_command):
         assert isozoo_command("list", "--backend", "jax").code == 2

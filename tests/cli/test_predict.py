@@ -50,7 +50,7 @@ class TestOutput:
 
     def test_labels_with_their_probabilities(self, isozoo_command, pictures):
         found = isozoo_command("predict", pictures / "b.png")
-        assert found == (0, f"{pictures}/b.png\n  80.00 %  green\n  20.00 %  red  \n", "")
+        assert found == (0, f"{pictures}/b.png\n  80.00 %  green\n  20.00 %  red\n", "")
 
     def test_top(self, isozoo_command, pictures):
         found = isozoo_command("predict", pictures / "b.png", "--top", "1")
@@ -113,6 +113,21 @@ def test_an_empty_folder_is_an_error(isozoo_command, tmp_path):
     found = isozoo_command("predict", tmp_path)
     assert found.code == 2
     assert str(tmp_path) in found.err
+
+
+def test_a_fresh_process_says_nothing_but_the_answer(pictures, tmp_path, python):
+    model = isozoo.create("isonet-8", labels=["red", "green"])
+    model.save_pretrained(tmp_path / "weights")
+    (expected,) = model.classify(pictures / "a.png", top=1)
+    found = python(
+        *("-m", "isozoo", "predict", str(pictures / "a.png"), "--top", "1"),
+        *("--model", str(tmp_path / "weights"), "--backend", "tensorflow"),
+        TF_CPP_MIN_LOG_LEVEL="3",
+    )
+    assert (found.returncode, found.stderr) == (0, "")
+    name, answer = found.stdout.splitlines()
+    assert name == str(pictures / "a.png")
+    assert answer == f"{100 * expected[0].probability:7.2f} %  {expected[0].label}"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals are a Unix thing")
