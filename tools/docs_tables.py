@@ -43,7 +43,7 @@ def weights_table() -> str:
             (
                 f"`{record.name}`",
                 f"{record.parameters:,}",
-                f"{record.gflops:.2f}",
+                f"{record.gflops:.3f}",
                 f"{100 * record.metrics['top1']:.2f} %",
                 f"{100 * record.metrics['top5']:.2f} %",
                 record.licence or "not stated",
@@ -59,7 +59,7 @@ def networks_table() -> str:
     return _table(
         "network|parameters:|GFLOPs:|weights",
         (
-            (f"`{name}`", f"{record.parameters:,}", f"{record.gflops:.2f}", record.tag or "")
+            (f"`{name}`", f"{record.parameters:,}", f"{record.gflops:.3f}", record.tag or "")
             for name, record in records
         ),
     )

@@ -39,7 +39,7 @@ def _print_table(record: Record) -> None:
         ("architecture", record.architecture),
         ("weights", record.tag or "none: isozoo.create() builds it untrained"),
         ("parameters", f"{record.parameters:,}"),
-        ("GFLOPs", f"{record.gflops:.2f}"),
+        ("GFLOPs", f"{record.gflops:.3f}"),
         *((name, output.number(name, value)) for name, value in record.metrics.items()),
         ("licence", record.licence),
         ("recipe", record.recipe),

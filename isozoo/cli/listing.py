@@ -53,7 +53,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         table.add_row(
             row["name"],
             f"{row['parameters']:,}",
-            f"{row['gflops']:.2f}",
+            f"{row['gflops']:.3f}",
             row["weights"] or "",
             "" if top1 is None else output.number("top1", top1),
         )

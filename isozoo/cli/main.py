@@ -59,7 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="isozoo", description="Isometric networks for Keras 3, with their weights."
+        prog="isozoo",
+        description="Isometric networks for Keras 3, with their weights.",
+        epilog="For example: isozoo predict photo.jpg. `isozoo COMMAND --help` says more.",
     )
     parser.add_argument("--version", action="version", version=f"isozoo {isozoo.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
