@@ -53,6 +53,27 @@ def weights_table() -> str:
     )
 
 
+def runs_table() -> str:
+    """Return one row for each set of weights: what its training log says."""
+    rows = []
+    for name in isozoo.list_models(pretrained=True):
+        text = (ROOT / "weights" / name / "log.jsonl").read_text(encoding="utf-8")
+        epochs = [json.loads(line) for line in text.splitlines()]
+        sizes = sorted({epoch["size"] for epoch in epochs})
+        hours = sum(epoch["seconds"] for epoch in epochs) / 3600
+        rows.append(
+            (
+                f"`{name}`",
+                f"{len(epochs)}",
+                ", ".join(map(str, sizes)),
+                f"{hours:.1f}",
+                f"{100 * epochs[-1]['accuracy']:.1f} %",
+                f"{epochs[-1]['penalty']:.3g}",
+            )
+        )
+    return _table("weights|epochs:|image sizes|hours:|last training accuracy:|last penalty:", rows)
+
+
 def networks_table() -> str:
     """Return one row for each network, with its size for the 1000 classes of ImageNet."""
     records = [(name, isozoo.info(name)) for name in isozoo.list_models()]
@@ -75,6 +96,7 @@ def prediction() -> str:
 
 REGIONS = {
     "weights": weights_table,
+    "runs": runs_table,
     "networks": networks_table,
     "prediction": prediction,
 }
