@@ -22,6 +22,7 @@ from isozoo.training.checkpoint import Checkpoints
 from isozoo.training.evaluation import measure
 from isozoo.training.recipe import Recipe
 from isozoo.training.setup import compile_classifier
+from isozoo.zoo.cards import card
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +74,7 @@ def train(
         WeightsError: There are checkpoints, but none that this recipe can continue from.
         DivergedError: The loss was no longer finite.
     """
-    plan = Recipe.read(recipe)
+    plan, text = Recipe.read(recipe), Path(recipe).read_text("utf-8")
     directory = Path(out) / plan.name
     checkpoints = Checkpoints(directory / "checkpoints")
     if checkpoints.directory.exists() and not resume:
@@ -91,8 +92,9 @@ def train(
         folder,
         tag=plan.tag,
         metrics=metrics,
-        recipe=Path(recipe).read_text("utf-8"),
+        recipe=text,
         log=log,
+        card=card,
     )
     return TrainingRun(model, folder, log, metrics)
 

@@ -1,0 +1,76 @@
+"""A data set that can be learned in seconds, and the recipe that learns it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+RECIPE = """
+title = "Three colours"
+tag = "colours"
+dataset = "Drawn squares in three colours"
+batch_size = 8
+validate_every = 2
+cache = 40
+
+[model]
+name = "r-isonet-8"
+dropout = 0.3
+
+[optimizer]
+learning_rate = 0.05
+weight_decay = 1e-4
+
+[schedule]
+name = "cosine"
+warmup_epochs = 1
+
+[augment]
+scale = [0.5, 1.0]
+
+[preprocessing]
+resize = 36
+size = 32
+
+[[phases]]
+epochs = 2
+size = 24
+
+[[phases]]
+epochs = 2
+size = 32
+"""
+
+
+@pytest.fixture(scope="session")
+def colours(tmp_path_factory) -> Path:
+    """A folder of `train` and `val` pictures of three classes, told apart by their colour."""
+    root = tmp_path_factory.mktemp("colours")
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 8), ("val", 4)):
+        for channel, name in enumerate(("red", "green", "blue")):
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = rng.integers(0, 90, (40, 48, 3), np.uint8)
+                pixels[8:32, 8:40, channel] += 150
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    return root
+
+
+@pytest.fixture
+def recipe(tmp_path) -> Callable[..., Path]:
+    """Write the recipe with replacements; returns its path."""
+
+    def write(**changes: str) -> Path:
+        text = RECIPE
+        for old, new in changes.items():
+            line = next(line for line in text.splitlines() if line.startswith(f"{old} ="))
+            text = text.replace(line, f"{old} = {new}", 1)
+        path = tmp_path / "recipe.toml"
+        path.write_text(text)
+        return path
+
+    return write

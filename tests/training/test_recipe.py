@@ -1,0 +1,70 @@
+import pytest
+
+from isozoo.errors import RecipeError
+from isozoo.training import Recipe
+from isozoo.training.recipe import OPTIMIZERS, SCHEDULES
+from isozoo.training.setup import OPTIMIZERS as BUILDERS
+from isozoo.training.setup import SCHEDULES as SCHEDULE_BUILDERS
+
+LEAST = {
+    "tag": "demo",
+    "dataset": "demo",
+    "model": {"name": "r-isonet-8"},
+    "phases": [{"epochs": 1, "size": 32}],
+}
+
+
+def test_every_published_recipe_can_be_read(root):
+    paths = sorted((root / "recipes").glob("*.toml"))
+    assert paths
+    for path in paths:
+        assert path.stem == Recipe.read(path).name
+
+
+def test_what_a_recipe_may_name_can_be_built():
+    assert set(OPTIMIZERS) == set(BUILDERS)
+    assert set(SCHEDULES) == set(SCHEDULE_BUILDERS)
+
+
+def test_phases_follow_each_other():
+    phases = [{"epochs": 2, "size": 16}, {"epochs": 3, "size": 32}]
+    recipe = Recipe.from_dict({**LEAST, "phases": phases})
+    assert recipe.phase_ranges() == [(range(2), 16), (range(2, 5), 32)]
+    assert recipe.epochs == 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"learning_rate": 1.0}, "unknown setting in recipe 'learning_rate'"),
+        ({"optimizer": {"learning_rat": 1.0}}, "did you mean 'learning_rate'"),
+        ({"optimizer": {"learning_rate": "high"}}, "must be of type float, got 'high'"),
+        ({"optimizer": {"name": "sgdd"}}, "unknown OptimizerSettings 'sgdd'; did you mean 'sgd'"),
+        ({"schedule": {"name": "cosin"}}, "did you mean 'cosine'"),
+        ({"model": {"name": "r-isonet-9"}}, "no architecture has depth 9"),
+        ({"phases": []}, "at least one"),
+        ({"phases": [{"epochs": 0, "size": 32}]}, "phases.epochs must be at least 1, got 0"),
+        ({"phases": 3}, "phases must be a list, got 3"),
+        ({"batch_size": True}, "batch_size must be of type int, got True"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"label_smoothing": 1.0}, r"label_smoothing must be in \[0, 1\), got 1.0"),
+        ({"tag": "../evil"}, "names a folder"),
+        ({"model": 3}, "model must be a table of settings, got 3"),
+    ],
+)
+def test_wrong_settings_are_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        Recipe.from_dict({**LEAST, **changes})
+
+
+def test_missing_settings_are_named():
+    with pytest.raises(RecipeError, match="recipe lacks tag, dataset"):
+        Recipe.from_dict({"model": {"name": "r-isonet-8"}, "phases": LEAST["phases"]})
+
+
+def test_files_that_are_not_recipes(tmp_path):
+    with pytest.raises(RecipeError, match="no recipe at .*none.toml"):
+        Recipe.read(tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_text("tag = ")
+    with pytest.raises(RecipeError, match="bad.toml is not valid TOML"):
+        Recipe.read(tmp_path / "bad.toml")
