@@ -94,11 +94,11 @@ def test_checkpoints_that_cannot_be_used(colours, recipe, tmp_path, monkeypatch)
     monkeypatch.undo()
     with pytest.raises(RecipeError, match="holds a run already; resume it"):
         train(recipe(), colours, tmp_path / "runs")
-    with pytest.raises(WeightsError, match="another recipe .*batch_size: 8 then, 4 now"):
+    with pytest.raises(WeightsError, match=r"another recipe .*batch_size: 8 then, 4 now"):
         train(recipe(batch_size="4"), colours, tmp_path / "runs", resume=True)
     checkpoints = tmp_path / "runs" / "r-isonet-8.colours" / "checkpoints"
     (checkpoints / "epoch-0001" / "checkpoint.json").write_text("{")
-    with pytest.raises(WeightsError, match="all 1 checkpoints in .* are damaged"):
+    with pytest.raises(WeightsError, match=r"all 1 checkpoints in .* are damaged"):
         train(recipe(), colours, tmp_path / "runs", resume=True)
 
 
@@ -125,7 +125,7 @@ def test_only_the_newest_checkpoints_are_kept(whole_run, tmp_path):
 
 
 def test_a_loss_that_explodes_stops_the_run(colours, recipe, tmp_path):
-    with pytest.raises(DivergedError, match="the loss became nan in epoch .*lower the learning"):
+    with pytest.raises(DivergedError, match=r"the loss became nan in epoch .*lower the learning"):
         train(recipe(learning_rate="1e30"), colours, tmp_path / "runs")
 
 
@@ -133,7 +133,9 @@ def test_other_classes_are_not_measured(whole_run, colours, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(colours, other)
     (other / "val" / "red").rename(other / "val" / "orange")
-    with pytest.raises(DataError, match="classes blue, green, orange.* trained on blue, green, red"):
+    with pytest.raises(
+        DataError, match=r"classes blue, green, orange.* trained on blue, green, red"
+    ):
         evaluate(whole_run.directory, other)
 
 

@@ -63,8 +63,8 @@ def test_missing_settings_are_named():
 
 
 def test_files_that_are_not_recipes(tmp_path):
-    with pytest.raises(RecipeError, match="no recipe at .*none.toml"):
+    with pytest.raises(RecipeError, match=r"no recipe at .*none\.toml"):
         Recipe.read(tmp_path / "none.toml")
     (tmp_path / "bad.toml").write_text("tag = ")
-    with pytest.raises(RecipeError, match="bad.toml is not valid TOML"):
+    with pytest.raises(RecipeError, match=r"bad\.toml is not valid TOML"):
         Recipe.read(tmp_path / "bad.toml")
