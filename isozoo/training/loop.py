@@ -14,6 +14,7 @@ from isozoo.data import ImageFolder
 from isozoo.data.augment import Augment
 from isozoo.data.labels import labels_of
 from isozoo.data.preprocessing import Preprocessing
+from isozoo.data.samples import Samples, cache_images
 from isozoo.errors import RecipeError
 from isozoo.models.classifier import Classifier
 from isozoo.models.folder import write_folder
@@ -101,14 +102,13 @@ def train(
 
 def _fit(
     plan: Recipe,
-    training: ImageFolder,
-    validation: ImageFolder,
+    training: Samples,
+    validation: Samples,
     directory: Path,
     checkpoints: Checkpoints,
 ) -> Classifier:
     """Run all phases, from the newest checkpoint on if there is one."""
     from isozoo.data.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
-    from isozoo.data.samples import cache_images
 
     keras.utils.set_random_seed(plan.seed)
     preprocessing = preprocessing_of(plan)
@@ -157,4 +157,3 @@ def _fit(
             verbose=0,
         )
     return model
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import keras
 
@@ -12,10 +13,10 @@ from isozoo.training.optimizers import TorchSGD
 from isozoo.training.recipe import OptimizerSettings, Recipe
 from isozoo.training.schedules import WarmupMilestones
 
-Schedule = keras.optimizers.schedules.LearningRateSchedule
+Rate: TypeAlias = "float | keras.optimizers.schedules.LearningRateSchedule"
 
 
-def _milestones(recipe: Recipe, steps: int) -> Schedule:
+def _milestones(recipe: Recipe, steps: int) -> Rate:
     settings = recipe.schedule
     return WarmupMilestones(
         recipe.optimizer.learning_rate,
@@ -26,7 +27,7 @@ def _milestones(recipe: Recipe, steps: int) -> Schedule:
     )
 
 
-def _cosine(recipe: Recipe, steps: int) -> Schedule:
+def _cosine(recipe: Recipe, steps: int) -> Rate:
     rate = recipe.optimizer.learning_rate
     warmup = recipe.schedule.warmup_epochs * steps
     if not warmup:
@@ -36,14 +37,14 @@ def _cosine(recipe: Recipe, steps: int) -> Schedule:
     )
 
 
-SCHEDULES: dict[str, Callable[[Recipe, int], float | Schedule]] = {
+SCHEDULES: dict[str, Callable[[Recipe, int], Rate]] = {
     "milestones": _milestones,
     "cosine": _cosine,
     "constant": lambda recipe, steps: recipe.optimizer.learning_rate,
 }
 
 
-def _sgd(settings: OptimizerSettings, rate: float | Schedule) -> keras.optimizers.Optimizer:
+def _sgd(settings: OptimizerSettings, rate: Rate) -> keras.optimizers.Optimizer:
     return TorchSGD(
         rate,
         settings.momentum,
@@ -53,14 +54,16 @@ def _sgd(settings: OptimizerSettings, rate: float | Schedule) -> keras.optimizer
     )
 
 
-def _adamw(settings: OptimizerSettings, rate: float | Schedule) -> keras.optimizers.Optimizer:
+def _adamw(settings: OptimizerSettings, rate: Rate) -> keras.optimizers.Optimizer:
     return keras.optimizers.AdamW(
         rate, weight_decay=settings.weight_decay, global_clipnorm=settings.global_clipnorm
     )
 
 
-OPTIMIZERS: dict[str, Callable[[OptimizerSettings, float | Schedule], keras.optimizers.Optimizer]]
-OPTIMIZERS = {"sgd": _sgd, "adamw": _adamw}
+OPTIMIZERS: dict[str, Callable[[OptimizerSettings, Rate], keras.optimizers.Optimizer]] = {
+    "sgd": _sgd,
+    "adamw": _adamw,
+}
 
 
 def make_optimizer(
