@@ -92,7 +92,9 @@ class SReLU(keras.layers.Layer):
         shift = ops.reshape(self.shift, channel_shape(len(x.shape), self.axis, self.shift.shape[0]))
         # Not ops.maximum: where x equals the shift, as all over a network that starts as identity,
         # the original's gradient goes to the shift, and backends split a tied maximum differently.
-        return ops.relu(x - shift) + shift
+        # Not relu(x - shift) + shift: it rounds twice, in bfloat16 by up to 2**-6. And "x <= shift"
+        # is false for NaN, which must not be hidden.
+        return ops.where(x <= shift, shift, x)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the input shape: the layer is elementwise."""
