@@ -134,7 +134,12 @@ def orthogonality_penalty(
     G_d = \sum_t K_t K_{t+d}^{\mathsf T}$$
 
     with $G_d$ the Gram matrix, over the smaller channel side, of the kernel with itself shifted by
-    lag $d$. It is 0 exactly when the convolution (or its adjoint, whichever can be) keeps norms.
+    lag $d$. With stride 1 it is 0 exactly when the convolution, or its adjoint where there are
+    fewer filters than channels, keeps norms; with other strides that is so of `"exact"`.
+
+    The lags are the multiples of the stride, lag 0 among them, for every kernel size. The authors'
+    code counts them from the kernel's edge, which is the same unless the stride does not divide
+    `size - 1` (even kernels with stride 2, 3x3 with stride 3); there it can miss lag 0.
 
     Args:
         kernel: Tensor `(height, width, channels / groups, filters)`; computed in float32, or in
@@ -152,8 +157,8 @@ def orthogonality_penalty(
         A scalar tensor, at least 0.
 
     Raises:
-        ValueError: The kernel is not of rank 4, `groups` does not divide the filters, or the
-            condition or method is unknown.
+        ValueError: The kernel is not of rank 4, a stride is below 1, `groups` does not divide the
+            filters, or the condition or method is unknown.
 
     Reference:
         Qi et al., "Deep Isometric Learning for Visual Recognition", ICML 2020, equation 6.
@@ -167,25 +172,31 @@ def orthogonality_penalty(
     """
     kernel = ops.convert_to_tensor(kernel)
     kernel = ops.cast(kernel, keras.backend.result_type(kernel.dtype, "float32"))
-    _check(tuple(kernel.shape), condition, method, groups)
     strides = _pair(strides)
+    _check(tuple(kernel.shape), strides, condition, method, groups)
     if condition == "exact":
         kernel, strides = _polyphase(kernel, strides), (1, 1)
     penalty = METHODS[method]
     return sum(penalty(part, strides) for part in ops.split(kernel, groups, axis=-1))
 
 
-def _check(shape: tuple[int, ...], condition: str, method: str, groups: int) -> None:
+def _check(
+    shape: tuple[int, ...], strides: tuple[int, int], condition: str, method: str, groups: int
+) -> None:
     if len(shape) != 4:
         raise ValueError(
             f"the orthogonality penalty is for 2-D convolution kernels "
             f"(height, width, channels, filters); got shape {shape}"
         )
+    if min(strides) < 1:
+        raise ValueError(f"strides must be at least 1, got {strides}")
     if condition not in CONDITIONS:
         raise ValueError(f"unknown condition '{condition}'; known: {', '.join(CONDITIONS)}")
     if method not in METHODS:
         raise ValueError(f"unknown method '{method}'; known: {', '.join(METHODS)}")
-    if groups < 1 or shape[-1] % groups:
+    if groups < 1:
+        raise ValueError(f"groups must be at least 1, got {groups}")
+    if shape[-1] % groups:
         raise ValueError(f"{groups} groups do not divide {shape[-1]} filters")
 
 
@@ -204,7 +215,8 @@ class OrthogonalConv(keras.regularizers.Regularizer):
         groups: Groups of the convolution.
 
     Raises:
-        ValueError: `factor` is negative, or the condition or method is unknown.
+        ValueError: `factor` is negative, a stride or `groups` is below 1, or the condition or
+            method is unknown.
 
     Reference:
         Qi et al., "Deep Isometric Learning for Visual Recognition", ICML 2020.
@@ -228,18 +240,16 @@ class OrthogonalConv(keras.regularizers.Regularizer):
     ):
         if factor < 0:
             raise ValueError(f"OrthogonalConv: factor must be at least 0, got {factor}")
-        _check((1, 1, 1, groups), condition, method, groups)
-        self.factor = factor
         self.strides = _pair(strides)
+        _check((1, 1, 1, groups), self.strides, condition, method, groups)
+        self.factor = factor
         self.condition = condition
         self.method = method
         self.groups = groups
 
     def penalty(self, kernel):
         """Return the penalty of a kernel without the factor."""
-        return orthogonality_penalty(
-            kernel, self.strides, self.condition, self.method, self.groups
-        )
+        return orthogonality_penalty(kernel, self.strides, self.condition, self.method, self.groups)
 
     def __call__(self, x):
         """Return `factor` times the penalty of the kernel `x`."""
