@@ -120,8 +120,8 @@ class FixupNormal(keras.initializers.Initializer):
 
     Example:
         >>> kernel = FixupNormal(blocks=16, branch_layers=2, seed=0)((3, 3, 64, 64))
-        >>> round(float(keras.ops.std(kernel)) / (2 / (9 * 64)) ** 0.5, 1)
-        0.2
+        >>> round(float(keras.ops.std(kernel)) / (2 / (9 * 64)) ** 0.5, 2)
+        0.25
     """
 
     def __init__(self, blocks: int, branch_layers: int, seed: int | None = None):

@@ -6,6 +6,21 @@ import keras
 from keras import ops
 
 
+def resolve_data_format(data_format: str | None) -> str:
+    """Return the given data format, or Keras's default for None.
+
+    Example:
+        >>> resolve_data_format("channels_first")
+        'channels_first'
+    """
+    value = keras.config.image_data_format() if data_format is None else data_format
+    if value not in ("channels_last", "channels_first"):
+        raise ValueError(
+            f"data_format must be 'channels_last' or 'channels_first', got {data_format!r}"
+        )
+    return value
+
+
 @keras.saving.register_keras_serializable(package="isozoo")
 class SymmetricMaxPooling2D(keras.layers.Layer):
     """Max pooling that pads the same number of pixels on every side, with minus infinity.
@@ -26,7 +41,7 @@ class SymmetricMaxPooling2D(keras.layers.Layer):
         The pooled tensor, of `(height + 2 * padding - pool_size) // strides + 1` rows.
 
     Raises:
-        ValueError: A window could lie wholly in the padding.
+        ValueError: A window could lie wholly in the padding, or there is no such data format.
 
     Example:
         >>> import numpy as np
@@ -54,7 +69,7 @@ class SymmetricMaxPooling2D(keras.layers.Layer):
         self.pool_size = pool_size
         self.strides = strides
         self.padding = padding
-        self.data_format = keras.config.image_data_format() if data_format is None else data_format
+        self.data_format = resolve_data_format(data_format)
 
     def call(self, x):
         """Pad with minus infinity, then take the maximum of each window."""

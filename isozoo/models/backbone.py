@@ -7,18 +7,9 @@ from typing import Any
 
 import keras
 
+from isozoo.layers.pooling import resolve_data_format
 from isozoo.models.architecture import Architecture
 from isozoo.models.blocks import Composer
-
-
-def resolve_data_format(data_format: str | None) -> str:
-    """Return the given data format, or Keras's default for None."""
-    value = keras.config.image_data_format() if data_format is None else data_format
-    if value not in ("channels_last", "channels_first"):
-        raise ValueError(
-            f"data_format must be 'channels_last' or 'channels_first', got {data_format!r}"
-        )
-    return value
 
 
 def resolve_input_shape(
@@ -83,7 +74,9 @@ class Backbone(keras.Model):
             architecture = Architecture.from_dict(architecture)
         data_format = resolve_data_format(data_format)
         shape = resolve_input_shape(input_shape, architecture.channels, data_format)
-        policy = keras.dtype_policies.get(dtype) if dtype is not None else keras.config.dtype_policy()
+        policy = (
+            keras.dtype_policies.get(dtype) if dtype is not None else keras.config.dtype_policy()
+        )
         inputs = keras.Input(shape, name="images")
         composer = Composer(architecture, data_format, policy)
         x = composer.stem(inputs)
