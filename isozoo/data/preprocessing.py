@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -22,6 +22,9 @@ _INTERPOLATIONS = {
 }
 # Pixels after the resize. A strip of 1x60000 would otherwise ask for 12 GB at a short side of 256.
 _LARGEST = 2**27
+
+Picture = str | os.PathLike[str] | BinaryIO | Image.Image | np.ndarray
+"""What `Preprocessing` takes for one picture."""
 
 
 @dataclass(frozen=True)
@@ -119,12 +122,12 @@ class Preprocessing:
             )
         return cls(**settings)
 
-    def __call__(self, image: str | os.PathLike[str] | Image.Image | np.ndarray) -> np.ndarray:
+    def __call__(self, image: Picture) -> np.ndarray:
         """Prepare one picture.
 
         Args:
-            image: A path, a Pillow image, or a uint8 array `(height, width, 3)` or, if grey,
-                `(height, width)`.
+            image: A path, an open binary file, a Pillow image, or a uint8 array
+                `(height, width, 3)` or, if grey, `(height, width)`.
 
         Returns:
             A float32 array `(size, size, 3)`.
@@ -132,7 +135,7 @@ class Preprocessing:
         Raises:
             ImageError: The file is not a sound image, or the picture is too narrow to resize.
             ValueError: An array is not uint8 or has another shape.
-            TypeError: It is none of the three.
+            TypeError: It is none of these.
         """
         picture = self._resized(_picture(image))
         return self.normalize(_centre_crop(np.asarray(picture), self.size))
@@ -223,15 +226,20 @@ class Preprocessing:
         return self.resize_picture(picture, (width, height))
 
 
-def _picture(image: str | os.PathLike[str] | Image.Image | np.ndarray) -> Image.Image:
+def _picture(image: Picture) -> Image.Image:
     if isinstance(image, Image.Image):
         return to_rgb(image)
-    if isinstance(image, str | os.PathLike):
+    if isinstance(image, np.ndarray):
+        return _from_array(image)
+    if isinstance(image, str | os.PathLike) or hasattr(image, "read"):
         return open_image(image)
-    if not isinstance(image, np.ndarray):
-        raise TypeError(
-            f"expected a path, a Pillow image or a uint8 array, not {type(image).__name__}"
-        )
+    raise TypeError(
+        "expected a path, an open file, a Pillow image or a uint8 array, not "
+        f"{type(image).__name__}"
+    )
+
+
+def _from_array(image: np.ndarray) -> Image.Image:
     channels = image.shape[2:] if image.ndim in (2, 3) else None
     if image.dtype != np.uint8 or channels not in ((), (1,), (3,)) or 0 in image.shape:
         raise ValueError(

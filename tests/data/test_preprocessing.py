@@ -135,7 +135,7 @@ def test_other_arrays_are_refused(image):
 
 
 def test_other_things_are_refused():
-    with pytest.raises(TypeError, match="expected a path, a Pillow image or a uint8 array"):
+    with pytest.raises(TypeError, match="expected a path, an open file, a Pillow image or a uint8"):
         IMAGENET([[0, 1]])
 
 
