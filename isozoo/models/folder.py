@@ -13,7 +13,7 @@ import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import h5py
 import keras
@@ -221,7 +221,7 @@ def _described(
 
 
 def _write_preset(model: Classifier, folder: Path) -> None:
-    config = keras.saving.serialize_keras_object(model.backbone)
+    config = cast(dict[str, Any], keras.saving.serialize_keras_object(model.backbone))
     # How the model was compiled belongs to its training, not to its weights.
     config = {key: config[key] for key in config if key not in ("compile_config", "build_config")}
     metadata = {

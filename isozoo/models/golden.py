@@ -58,6 +58,6 @@ def _features_and_logits(model: Classifier, images: np.ndarray) -> tuple[np.ndar
     features = model.head.get_layer("head_pool")(maps)
     logits = model.head(maps, training=False)
     return (
-        ops.convert_to_numpy(ops.cast(features, "float32")),
-        ops.convert_to_numpy(ops.cast(logits, "float32")),
+        np.asarray(ops.convert_to_numpy(ops.cast(features, "float32"))),
+        np.asarray(ops.convert_to_numpy(ops.cast(logits, "float32"))),
     )

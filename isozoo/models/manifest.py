@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,8 @@ class Manifest:
         fields["preprocessing"] = self.preprocessing.to_dict()
         fields["files"] = {name: asdict(record) for name, record in self.files.items()}
         text = json.dumps({"format": FORMAT} | fields, indent=2, allow_nan=False)
-        return re.sub(r"\[[\s\d.,null-]+\]", lambda m: re.sub(r"\s+", " ", m[0]), text) + "\n"
+        # Only a list spread over lines holds a line break: a string never does in JSON.
+        return re.sub(r"\[\n\s+([\d\s.,e+null-]+?)\s+\]", _on_one_line, text) + "\n"
 
     @classmethod
     def from_json(cls, text: str, where: str = MANIFEST) -> Manifest:
@@ -203,12 +204,25 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 _CONVERTED = {
     "architecture": Architecture.from_dict,
-    "labels": tuple,
+    "labels": lambda value: tuple(_each(value, str)),
+    "metrics": lambda value: dict(zip(value, _each(value.values(), (int, float)), strict=True)),
     "preprocessing": Preprocessing.from_dict,
-    "input_shape": tuple,
+    "input_shape": lambda value: tuple(_each(value, (int, _NONE))),
     "files": lambda value: {name: FileRecord(**record) for name, record in value.items()},
-    "variables": lambda value: {name: tuple(shape) for name, shape in value.items()},
+    "variables": lambda value: {name: tuple(_each(shape, int)) for name, shape in value.items()},
 }
+
+
+def _on_one_line(match: re.Match[str]) -> str:
+    return "[" + re.sub(r"\s+", " ", match[1]) + "]"
+
+
+def _each(values: Iterable[Any], kinds: type | tuple[type, ...]) -> list[Any]:
+    values = list(values)
+    for value in values:
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            raise TypeError(f"unexpected {value!r}")
+    return values
 
 
 def _checked(text: str, where: str) -> dict[str, Any]:
@@ -221,11 +235,9 @@ def _checked(text: str, where: str) -> dict[str, Any]:
             f"{where} must hold a JSON object, found {type(data).__name__}; {_AGAIN}"
         )
     written = data.get("format")
-    if isinstance(written, int) and written > FORMAT:
-        raise WeightsError(
-            f"{where} has format {written}, this isozoo reads up to {FORMAT}; "
-            "upgrade with `pip install -U isozoo`"
-        )
+    if type(written) is int and written != FORMAT:
+        advice = "upgrade with `pip install -U isozoo`" if written > FORMAT else _AGAIN
+        raise WeightsError(f"{where} has format {written}, this isozoo reads {FORMAT}; {advice}")
     missing = [name for name in _TYPES if name not in data]
     if missing:
         raise WeightsError(f"{where} lacks {', '.join(missing)}; {_AGAIN}")

@@ -110,9 +110,9 @@ def _summary(manifest: Manifest) -> str:
     labels = ", ".join(manifest.labels[:10]) + (", ..." if len(manifest.labels) > 10 else "")
     trained = f" It was trained on {_data_title(manifest)}." if manifest.tag else ""
     return (
-        f"An image classifier of isozoo, the Keras 3 zoo of isometric networks "
-        f"(`pip install isozoo`): architecture `{manifest.name}`, {manifest.parameters:,} parameters, "
-        f"{len(manifest.labels)} classes ({labels}).{trained}"
+        "An image classifier of isozoo, the Keras 3 zoo of isometric networks "
+        f"(`pip install isozoo`): architecture `{manifest.name}`, {manifest.parameters:,} "
+        f"parameters, {len(manifest.labels)} classes ({labels}).{trained}"
     )
 
 

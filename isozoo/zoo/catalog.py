@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from isozoo.errors import unknown
+from isozoo.errors import WeightsError, unknown
 from isozoo.files import FileRecord, atomic_write
 from isozoo.models.architecture import architecture_names, split_name
 
@@ -131,18 +131,19 @@ def is_known(name: str) -> bool:
     return split_name(name)[0] in architecture_names()
 
 
-def build_catalog(weights: Path = WEIGHTS) -> str:
+def build_catalog(weights: Path | None = None) -> str:
     """Return the text of `catalog.json` for the weights folders under a directory.
 
     Args:
-        weights: The directory; one that does not exist holds no weights.
+        weights: The directory, by default `weights` at the root of the repository; one that
+            does not exist holds no weights.
 
     Raises:
         WeightsError: A folder's manifest is damaged, or a file does not match it.
     """
     from isozoo.models.manifest import MANIFEST
 
-    folders = sorted(path.parent for path in weights.glob(f"*/{MANIFEST}"))
+    folders = sorted(path.parent for path in (weights or WEIGHTS).glob(f"*/{MANIFEST}"))
     records = [asdict(_record_of(folder)) for folder in folders]
     return json.dumps(sorted(records, key=lambda r: _natural(r["name"])), indent=2) + "\n"
 
@@ -152,6 +153,11 @@ def _record_of(folder: Path) -> Record:
 
     manifest = read_manifest(folder)
     verify_files(folder, manifest.files)
+    if manifest.tag is None or folder.name != manifest.full_name:
+        raise WeightsError(
+            f"{folder} holds the weights {manifest.full_name} (tag {manifest.tag}); published "
+            "weights have a tag, and their folder has their full name: rename it or write it again"
+        )
     files = {**manifest.files, MANIFEST: FileRecord.of(folder / MANIFEST)}
     return Record(
         name=manifest.full_name,
@@ -166,10 +172,14 @@ def _record_of(folder: Path) -> Record:
     )
 
 
-@functools.cache
 def _weights() -> Mapping[str, Record]:
-    records = json.loads(CATALOG.read_text(encoding="utf-8"))
-    return MappingProxyType({record["name"]: _from_json(record) for record in records})
+    return _read_weights(CATALOG)
+
+
+@functools.cache
+def _read_weights(path: Path) -> Mapping[str, Record]:
+    records = [_from_json(record) for record in json.loads(path.read_text(encoding="utf-8"))]
+    return MappingProxyType({record.name: record for record in records})
 
 
 def _from_json(record: dict[str, Any]) -> Record:
@@ -177,9 +187,13 @@ def _from_json(record: dict[str, Any]) -> Record:
     return Record(**{**record, "files": files})
 
 
+def _sizes() -> Mapping[str, dict[str, Any]]:
+    return _read_sizes(SIZES)
+
+
 @functools.cache
-def _sizes() -> dict[str, dict[str, Any]]:
-    return json.loads(SIZES.read_text(encoding="utf-8"))
+def _read_sizes(path: Path) -> Mapping[str, dict[str, Any]]:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
 
 from isozoo.errors import WeightsError
+from isozoo.files import FileRecord
 from isozoo.models.architecture import architecture
 from isozoo.models.backbone import Backbone
 from isozoo.models.classifier import Classifier
@@ -144,7 +145,7 @@ def create(
     return Classifier(described, labels, None, input_shape, data_format, dtype=dtype)
 
 
-def _locate(name: str | os.PathLike[str]) -> tuple[Path, dict | None]:
+def _locate(name: str | os.PathLike[str]) -> tuple[Path, Mapping[str, FileRecord] | None]:
     """Return the folder that holds the named weights, and what its files must be if known."""
     text = os.fspath(name)
     path = Path(text).expanduser()
@@ -154,14 +155,15 @@ def _locate(name: str | os.PathLike[str]) -> tuple[Path, dict | None]:
     if path.is_dir():
         return path, None
     if is_path:
+        found = "it is a file" if path.exists() else "that directory does not exist"
         raise WeightsError(
-            f"no weights folder at '{text}': that directory does not exist; check the path, or "
-            "give one of isozoo.list_models(pretrained=True)"
+            f"no weights folder at '{text}': {found}; give the path of a folder that holds "
+            f"{MANIFEST}, or one of isozoo.list_models(pretrained=True)"
         )
     return _locate_record(catalog.info(text))
 
 
-def _locate_record(record: catalog.Record) -> tuple[Path, dict]:
+def _locate_record(record: catalog.Record) -> tuple[Path, Mapping[str, FileRecord]]:
     if record.tag is None:
         existing = ", ".join(catalog.list_models(pretrained=True)) or "no network yet"
         raise WeightsError(
@@ -170,7 +172,7 @@ def _locate_record(record: catalog.Record) -> tuple[Path, dict]:
         )
     for place in PLACES:
         if (place / record.name / MANIFEST).is_file():
-            return place / record.name, dict(record.files)
+            return place / record.name, record.files
     looked = ", ".join(str(place) for place in PLACES)
     raise WeightsError(
         f"the weights '{record.name}' are not on this machine (looked in {looked}); give the path "
@@ -181,8 +183,8 @@ def _locate_record(record: catalog.Record) -> tuple[Path, dict]:
 
 def _with_new_head(model: Classifier, classes: int | Sequence[str]) -> Classifier:
     """Return the model's encoder under an untrained head."""
-    labels = None if isinstance(classes, int) else tuple(classes)
-    count = classes if isinstance(classes, int) else len(classes)
+    labels = tuple(classes) if isinstance(classes, Sequence) else None
+    count = len(classes) if isinstance(classes, Sequence) else classes
     other = Classifier(
         model.architecture.replace(classes=count),
         labels,

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,7 +11,10 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from isozoo.data.preprocessing import IMAGENET
 from isozoo.errors import WeightsError
 from isozoo.files import FileRecord
 from isozoo.models import architecture
@@ -54,10 +58,10 @@ def model():
     return network()
 
 
-@pytest.fixture
-def folder(model, tmp_path):
+@pytest.fixture(scope="module")
+def original(model, tmp_path_factory):
     """A folder with every file a folder can have."""
-    path = tmp_path / "cats"
+    path = tmp_path_factory.mktemp("original") / "cats"
     write_folder(
         model,
         path,
@@ -69,6 +73,12 @@ def folder(model, tmp_path):
         card=lambda manifest, log: f"# {manifest.full_name} after {len(log)} epochs\n",
     )
     return path
+
+
+@pytest.fixture
+def folder(original, tmp_path):
+    """A copy of that folder, to damage."""
+    return shutil.copytree(original, tmp_path / "cats")
 
 
 def rewrite(folder, change):
@@ -132,7 +142,7 @@ def test_the_manifest_describes_the_network_and_every_other_file(folder, model):
 def test_a_manifest_survives_its_own_text(folder):
     manifest = read_manifest(folder)
     assert Manifest.from_json(manifest.to_json()) == manifest
-    assert '"s2_b1_proj/kernel": [ 1, 1, 16, 32 ]' in manifest.to_json()
+    assert '"s2_b1_proj/kernel": [1, 1, 16, 32]' in manifest.to_json()
 
 
 def test_the_same_model_is_written_as_the_same_bytes(model, tmp_path):
@@ -501,8 +511,9 @@ def test_equal_values_under_another_architecture_are_refused(tmp_path):
         ("{", "is not JSON"),
         ("<html></html>", "is not JSON"),
         ("[]", "must hold a JSON object, found list"),
+        ('{"format": 0}', "has format 0, this isozoo reads 1; fetch the folder again"),
         ("{}", "lacks format, name, tag, architecture"),
-        ('{"format": 99}', "has format 99, this isozoo reads up to 1; upgrade with `pip install"),
+        ('{"format": 99}', "has format 99, this isozoo reads 1; upgrade with `pip install"),
     ],
 )
 def test_a_malformed_manifest_is_refused(folder, text, message):
@@ -562,6 +573,8 @@ def test_a_manifest_with_a_value_of_the_wrong_type_is_refused(folder, key):
         (lambda d: d["architecture"].update(code="x"), "cannot read .*unknown architecture fields"),
         (lambda d: d["architecture"].update(block="rm"), "cannot read .*unknown block 'rm'"),
         (lambda d: d["preprocessing"].pop("size"), "cannot read .*missing"),
+        (lambda d: d.update(labels=["cat", "dog", 3]), "cannot read .unexpected 3.; fetch"),
+        (lambda d: d["metrics"].update(top1="high"), "cannot read .unexpected 'high'.; fetch"),
         (lambda d: d["variables"].update(x=1), "holds a value that isozoo cannot read"),
         (lambda d: d["files"].update({ENCODER: 5}), "holds a value that isozoo cannot read"),
         (lambda d: d["files"].pop(ENCODER), f"'files' lacks {ENCODER}"),
@@ -593,9 +606,63 @@ def test_a_manifest_may_only_speak_of_its_own_folder(folder, name):
         load_folder(folder)
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+def described() -> dict:
+    """Return the content of a sound manifest, whose every part is small."""
+    model = architecture("isonet-8", classes=2)
+    manifest = Manifest(
+        name=model.name,
+        tag="t",
+        architecture=model,
+        labels=("a", "b"),
+        preprocessing=IMAGENET,
+        input_shape=(None, None, 3),
+        dtype="float32",
+        parameters=1,
+        variables={"a/b": (2, 3)},
+        fingerprint="f",
+        files={name: FileRecord(1, "f") for name in REQUIRED},
+        metrics={"top1": 0.5},
+        licence="MIT",
+    )
+    return json.loads(manifest.to_json())
+
+
+@given(st.data())
+@settings(deadline=None)
+def test_whatever_is_in_a_manifest_is_read_or_refused(data):
+    content = described()
+    place = content
+    key = data.draw(st.sampled_from(sorted(place)))
+    while isinstance(place[key], dict) and data.draw(st.booleans()):
+        place = place[key]
+        key = data.draw(st.sampled_from(sorted(place)))
+    place[key] = data.draw(JSON)
+    try:
+        manifest = Manifest.from_json(json.dumps(content))
+    except WeightsError:
+        return
+    assert Manifest.from_json(json.dumps(content)) == manifest
+
+
+def test_labels_that_look_like_lists_are_not_touched():
+    content = described()
+    content["labels"] = ["[ 1,  2 ]", "[\n 1 ]"]
+    manifest = Manifest.from_json(json.dumps(content))
+    assert Manifest.from_json(manifest.to_json()).labels == ("[ 1,  2 ]", "[\n 1 ]")
+
+
 def test_a_newer_format_is_named_before_anything_else(folder):
     rewrite(folder, lambda data: (data.clear(), data.update(format=FORMAT + 1)))
-    with pytest.raises(WeightsError, match=f"has format {FORMAT + 1}, this isozoo reads up to"):
+    with pytest.raises(WeightsError, match=f"has format {FORMAT + 1}, this isozoo reads"):
         read_manifest(folder)
 
 

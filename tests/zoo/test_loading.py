@@ -1,0 +1,209 @@
+"""From a name to a network, and what is said where there is no way."""
+
+import logging
+import shutil
+
+import numpy as np
+import pytest
+
+import isozoo
+from isozoo.errors import UnknownNameError, WeightsError
+from isozoo.models.variables import named_values
+from isozoo.zoo import loading
+from tests.zoo.conftest import small_network
+
+IMAGES = np.linspace(-1, 1, 2 * 32 * 32 * 3, dtype="float32").reshape(2, 32, 32, 3)
+
+
+@pytest.fixture(scope="module")
+def expected():
+    return named_values(small_network())
+
+
+def assert_same(model, values, names=None):
+    found = named_values(model)
+    for name in names or values:
+        np.testing.assert_array_equal(found[name], values[name])
+
+
+# Names and places
+
+
+def test_weights_are_loaded_by_their_name(zoo, expected):
+    model = isozoo.load("r-isonet-8.pets")
+    assert_same(model, expected)
+    assert model.labels == ("cat", "dog", "owl")
+    assert model.load_report.source == str(zoo / "r-isonet-8.pets")
+    assert model.load_report.fresh == ()
+
+
+def test_a_network_is_loaded_with_its_default_weights(zoo):
+    assert isozoo.load("r-isonet-8").load_report.source.endswith("r-isonet-8.imagenette")
+
+
+def test_bundled_weights_come_first(zoo):
+    bundled = loading.PLACES[0] / "r-isonet-8.pets"
+    shutil.copytree(zoo / "r-isonet-8.pets", bundled)
+    assert isozoo.load("r-isonet-8.pets").load_report.source == str(bundled)
+
+
+def test_a_folder_is_loaded_by_its_path(zoo, expected, monkeypatch):
+    for path in (zoo / "r-isonet-8.pets", str(zoo / "r-isonet-8.pets")):
+        assert_same(isozoo.load(path), expected)
+    monkeypatch.chdir(zoo)
+    assert_same(isozoo.load("./r-isonet-8.pets"), expected)
+
+
+def test_a_plain_word_is_a_folder_if_it_is_no_network(zoo, tmp_path, expected, monkeypatch):
+    shutil.copytree(zoo / "r-isonet-8.pets", tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    assert_same(isozoo.load("mine"), expected)
+
+
+def test_a_folder_does_not_hide_the_network_of_its_name(zoo, tmp_path, monkeypatch):
+    (tmp_path / "r-isonet-8").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert isozoo.load("r-isonet-8").load_report.source.startswith(str(zoo))
+
+
+def test_catalogued_weights_must_be_those_of_the_catalog(zoo, tmp_path, monkeypatch):
+    """A folder that is sound in itself is refused if it is not the one that was catalogued."""
+    place = tmp_path / "changed"
+    other = small_network(labels=("owl", "dog", "cat"))
+    other.save_pretrained(place / "r-isonet-8.pets")
+    assert isozoo.load(place / "r-isonet-8.pets").labels == ("owl", "dog", "cat")
+    monkeypatch.setattr(loading, "PLACES", (place,))
+    with pytest.raises(WeightsError, match=r"r-isonet-8.pets lacks log.jsonl|changed"):
+        isozoo.load("r-isonet-8.pets")
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("r-isonet-9", UnknownNameError, "unknown model 'r-isonet-9'; did you mean 'r-isonet-8"),
+        ("r-isonet-8.cats", UnknownNameError, "unknown weights .* did you mean 'r-isonet-8.pets'"),
+        ("runs/mine", WeightsError, "no weights folder at 'runs/mine': that directory does not"),
+        ("./r-isonet-8", WeightsError, r"no weights folder at './r-isonet-8'.*list_models\("),
+        (
+            "isonet-101",
+            WeightsError,
+            r"'isonet-101' has no weights; weights exist for r-isonet-8.imagenette, r-isonet-8.p"
+            r".*isozoo.create\('isonet-101'\) builds it untrained",
+        ),
+    ],
+)
+def test_a_name_that_leads_nowhere_is_refused(zoo, name, error, message):
+    with pytest.raises(error, match=message):
+        isozoo.load(name)
+
+
+def test_a_file_is_not_a_folder(zoo):
+    with pytest.raises(WeightsError, match=r"task.weights.h5': it is a file; give the path of a"):
+        isozoo.load(zoo / "r-isonet-8.pets" / "task.weights.h5")
+
+
+def test_weights_that_are_not_on_this_machine_are_refused(zoo, tmp_path, monkeypatch):
+    monkeypatch.setattr(loading, "PLACES", (tmp_path / "a", tmp_path / "b"))
+    with pytest.raises(
+        WeightsError,
+        match=r"'r-isonet-8.pets' are not on this machine \(looked in .*a, .*b\); give",
+    ):
+        isozoo.load("r-isonet-8.pets")
+
+
+def test_options_reach_the_network(zoo):
+    model = isozoo.load("r-isonet-8.pets", dtype="mixed_bfloat16", input_shape=(48, 48, 3))
+    assert model.dtype_policy.name == "mixed_bfloat16"
+    assert model.input_shape == (None, 48, 48, 3)
+    first = isozoo.load("r-isonet-8.pets", data_format="channels_first")
+    assert first.data_format == "channels_first"
+    with pytest.raises(ValueError, match="does not fit a network of 3 input channels"):
+        isozoo.load("r-isonet-8.pets", input_shape=(48, 48, 4))
+
+
+# New heads
+
+
+@pytest.mark.parametrize("classes", [5, ["a", "b", "c", "d", "e"]])
+def test_a_new_head_leaves_the_encoder_and_is_said(zoo, expected, classes, caplog):
+    with caplog.at_level(logging.INFO, logger="isozoo"):
+        model = isozoo.load("r-isonet-8.pets", classes=classes)
+    assert model.output_shape == (None, 5)
+    assert model.labels == (tuple("01234") if classes == 5 else tuple("abcde"))
+    report = model.load_report
+    assert report.fresh == ("head_fc/kernel", "head_fc/bias")
+    assert set(report.assigned) == set(expected) - set(report.fresh)
+    assert_same(model, expected, report.assigned)
+    trained = isozoo.load("r-isonet-8.pets")
+    np.testing.assert_array_equal(model.backbone(IMAGES), trained.backbone(IMAGES))
+    assert model.preprocessing == trained.preprocessing
+    assert "19 variables read, 2 fresh (head_fc/kernel, head_fc/bias): train them" in caplog.text
+
+
+def test_a_new_head_is_new_even_with_as_many_classes(zoo, expected):
+    model = isozoo.load("r-isonet-8.pets", classes=3)
+    assert model.load_report.fresh == ("head_fc/kernel", "head_fc/bias")
+    assert not np.array_equal(named_values(model)["head_fc/kernel"], expected["head_fc/kernel"])
+
+
+def test_a_new_head_keeps_shape_dtype_and_format(zoo):
+    model = isozoo.load(
+        "r-isonet-8.pets", classes=2, dtype="mixed_bfloat16", input_shape=(64, 64, 3)
+    )
+    assert model.dtype_policy.name == "mixed_bfloat16"
+    assert model.input_shape == (None, 64, 64, 3)
+
+
+def test_a_head_without_classes_is_refused(zoo):
+    with pytest.raises(ValueError, match="classes must be at least 1, got 0"):
+        isozoo.load("r-isonet-8.pets", classes=0)
+
+
+def test_what_was_loaded_is_logged(zoo, caplog):
+    with caplog.at_level(logging.INFO, logger="isozoo"):
+        isozoo.load("r-isonet-8.pets")
+    assert "r-isonet-8.pets: 21 variables read, 0 fresh" in caplog.text
+
+
+# Backbones and untrained networks
+
+
+def test_a_backbone_is_the_encoder_with_its_pyramid(zoo):
+    backbone = isozoo.load_backbone("r-isonet-8.pets")
+    assert isinstance(backbone, isozoo.Backbone)
+    assert list(backbone.pyramid_outputs) == ["P0", "P1", "P2"]
+    np.testing.assert_array_equal(backbone(IMAGES), isozoo.load("r-isonet-8.pets").backbone(IMAGES))
+
+
+def test_an_untrained_network_is_as_asked():
+    model = isozoo.create(
+        "isonet-8",
+        classes=7,
+        dropout=0.5,
+        input_shape=(40, 40, 3),
+        dtype="mixed_bfloat16",
+        data_format="channels_last",
+    )
+    assert model.output_shape == (None, 7)
+    assert model.input_shape == (None, 40, 40, 3)
+    assert model.architecture.dropout == 0.5
+    assert model.dtype_policy.name == "mixed_bfloat16"
+    assert isozoo.create("r-isonet-8").architecture == isozoo.architecture("r-isonet-8")
+    assert isozoo.create("isonet-8", labels="abc").labels == ("a", "b", "c")
+    assert isozoo.create("isonet-8", dropout=0.0).architecture.dropout == 0.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "isonet-81"}, "no architecture has depth 81; ImageNet stems come in"),
+        ({"name": "risonet-18"}, "unknown architecture 'risonet-18'; did you mean 'r-isonet-18'"),
+        ({"name": "isonet-18.imagenet"}, "unknown architecture .* did you mean 'isonet-18'"),
+        ({"name": "isonet-8", "classes": 3, "labels": ["a"]}, "1 labels were given for 3 classes"),
+        ({"name": "isonet-8", "dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
+        ({"name": "isonet-8", "input_shape": (32, 32, 1)}, "does not fit a network of 3 input"),
+    ],
+)
+def test_a_network_that_cannot_be_built_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        isozoo.create(**arguments)
