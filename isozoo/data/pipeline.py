@@ -85,6 +85,7 @@ def training_dataset(
     def finish(pixels: tf.Tensor, labels: tf.Tensor, weight: tf.Tensor) -> tuple:
         pixels.set_shape((batch_size, augment.size, augment.size, 3))
         labels.set_shape((batch_size,))
+        weight.set_shape(())
         images = preprocessing.normalize(tf.cast(pixels, tf.float32))
         if not augment.mixup:
             return images, labels

@@ -49,7 +49,8 @@ def load(
 
     Returns:
         The classifier. Its `load_report` names the variables that were read and, with `classes`,
-        the fresh ones; the same is logged at level INFO.
+        the fresh ones; the same is logged, as a warning if some are
+        fresh.
 
     Raises:
         UnknownNameError: No such network or weights; the nearest names are given.
@@ -68,7 +69,9 @@ def load(
     if classes is not None:
         model = _with_new_head(model, classes)
     report = model.load_report
-    logger.info(
+    # A warning is shown also where nobody set up logging: an untrained head must be heard of.
+    logger.log(
+        logging.WARNING if report.fresh else logging.INFO,
         "%s: %d variables read, %d fresh%s",
         report.source,
         len(report.assigned),

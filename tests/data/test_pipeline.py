@@ -126,6 +126,19 @@ def test_images_are_normalised(numbered):
     np.testing.assert_allclose(images[:, 4, 4], expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("mixup", "labels"), [(0.0, (8,)), (0.4, (8, 40))])
+def test_shapes_are_known_before_the_first_batch(numbered, mixup, labels):
+    dataset = training_dataset(
+        numbered(40),
+        preprocessing=IMAGENET,
+        augment=Augment(size=16, mixup=mixup),
+        batch_size=8,
+        seed=0,
+        epochs=range(1),
+    )
+    assert [tuple(spec.shape) for spec in dataset.element_spec] == [(8, 16, 16, 3), labels]
+
+
 def test_mixup_mixes_images_and_labels_with_one_weight_per_batch(numbered):
     weights = []
     for images, labels in stream(
