@@ -147,8 +147,9 @@ class Maxout(keras.layers.Layer):
         *,
         name: str | None = None,
         dtype: str | keras.DTypePolicy | None = None,
+        trainable: bool = True,
     ):
-        super().__init__(name=name, dtype=dtype)
+        super().__init__(name=name, dtype=dtype, trainable=trainable)
         if pieces < 1:
             raise ValueError(f"Maxout: pieces must be at least 1, got {pieces}")
         self.pieces = pieces

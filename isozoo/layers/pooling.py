@@ -59,8 +59,9 @@ class SymmetricMaxPooling2D(keras.layers.Layer):
         *,
         name: str | None = None,
         dtype: str | keras.DTypePolicy | None = None,
+        trainable: bool = True,
     ):
-        super().__init__(name=name, dtype=dtype)
+        super().__init__(name=name, dtype=dtype, trainable=trainable)
         if not 0 <= padding <= pool_size // 2:
             raise ValueError(
                 f"SymmetricMaxPooling2D: padding {padding} is outside 0..{pool_size // 2}, "
