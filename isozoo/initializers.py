@@ -89,7 +89,11 @@ class DeltaOrthogonal(keras.initializers.Initializer):
     def __call__(self, shape, dtype=None):
         """Return the kernel of the given shape."""
         spatial, inputs, outputs = _kernel_parts(tuple(shape), "DeltaOrthogonal")
-        return _place_at_centre(self._orthogonal((inputs, outputs), dtype=dtype), spatial)
+        dtype = dtype or keras.config.floatx()
+        # Drawn in float32 for the half precisions, in which backends cannot orthogonalise.
+        drawn = keras.backend.result_type(dtype, "float32")
+        matrix = self._orthogonal((inputs, outputs), dtype=drawn)
+        return _place_at_centre(ops.cast(matrix, dtype), spatial)
 
     def get_config(self) -> dict:
         """Return the constructor arguments."""
