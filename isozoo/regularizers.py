@@ -285,7 +285,7 @@ def convolutions(model: keras.Model) -> list[keras.layers.Conv2D]:
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             found.extend(convolutions(layer))
-        elif type(layer) is keras.layers.Conv2D:
+        elif isinstance(layer, keras.layers.Conv2D):
             found.append(layer)
     return found
 

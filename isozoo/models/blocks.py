@@ -15,6 +15,7 @@ from keras import layers, ops
 from isozoo.initializers import Delta, FixupNormal
 from isozoo.layers import (
     BatchInstanceNormalization,
+    Conv2D,
     GroupNormalization,
     ResidualScale,
     ScalarBias,
@@ -60,9 +61,7 @@ INITIALIZERS: dict[str, dict[str, Callable[[Architecture], keras.initializers.In
 #: Normalisation layers; each gets the channel axis and the initialiser of its scale.
 NORMALIZATIONS: dict[str, Callable[..., layers.Layer] | None] = {
     "none": None,
-    "batch": lambda **options: layers.BatchNormalization(
-        momentum=0.9, epsilon=EPSILON, **options
-    ),
+    "batch": lambda **options: layers.BatchNormalization(momentum=0.9, epsilon=EPSILON, **options),
     "group": lambda **options: GroupNormalization(groups=32, **options),
     "layer": lambda **options: GroupNormalization(groups=1, **options),
     "instance": lambda **options: GroupNormalization(groups=-1, **options),
@@ -109,7 +108,7 @@ class Composer:
             )(x)
         constrained = is_constrained((kernel, kernel, x.shape[self.axis], filters))
         penalty = OrthogonalConv(arch.orthogonality, strides=stride)
-        return layers.Conv2D(
+        return Conv2D(
             filters,
             kernel,
             strides=stride,

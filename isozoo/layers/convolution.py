@@ -1,0 +1,40 @@
+"""Convolution, with a repair of Keras's own."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+from isozoo.layers.activation import channel_shape
+
+
+@keras.saving.register_keras_serializable(package="isozoo")
+class Conv2D(keras.layers.Conv2D):
+    r"""Keras's 2-D convolution, whose bias finds the channels in both layouts.
+
+    $$y = x * K + b$$
+
+    On TensorFlow, Keras 3.15 adds the bias of a channels-first convolution along the columns
+    instead, without a word, wherever there are as many columns as filters.
+
+    Arguments, inputs and outputs are those of `keras.layers.Conv2D`.
+
+    Example:
+        >>> import numpy as np
+        >>> layer = Conv2D(2, 1, data_format="channels_first")
+        >>> layer.build((1, 3, 2, 2))
+        >>> layer.set_weights([np.ones((1, 1, 3, 2)), np.array([0.0, 5.0])])
+        >>> y = layer(np.zeros((1, 3, 2, 2)))
+        >>> keras.ops.convert_to_numpy(y)[0].tolist()
+        [[[0.0, 0.0], [0.0, 0.0]], [[5.0, 5.0], [5.0, 5.0]]]
+    """
+
+    def call(self, inputs):
+        """Return the convolution of `inputs`, plus the bias, after the activation."""
+        y = self.convolution_op(inputs, self.kernel)
+        if self.use_bias:
+            axis = -1 if self.data_format == "channels_last" else 1
+            bias = ops.reshape(self.bias, channel_shape(4, axis, self.filters))
+            # The operator and not ops.add, which is what takes the bias for that of the columns.
+            y = y + bias
+        return y if self.activation is None else self.activation(y)
