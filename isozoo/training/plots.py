@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -75,5 +76,5 @@ def _line(axes: Any, log: Log, key: str, **style: Any) -> None:
 
 def _growth(log: Log) -> list[float]:
     """Return the places between epochs at which the image size changed."""
-    pairs = zip(log, log[1:], strict=False)
+    pairs = itertools.pairwise(log)
     return [(a["epoch"] + b["epoch"]) / 2 for a, b in pairs if a["size"] != b["size"]]
