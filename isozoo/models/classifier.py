@@ -15,7 +15,6 @@ from isozoo.layers import ScalarBias
 from isozoo.models.architecture import Architecture
 from isozoo.models.backbone import Backbone
 
-
 #: The preprocessing of the original networks, by stem.
 PREPROCESSING = {
     "imagenet": IMAGENET,
@@ -136,6 +135,8 @@ class Classifier(keras.Model):
         self.preprocessing = preprocessing
         self.backbone = backbone
         self.head = head
+        #: Which variables were read from where, once weights were loaded.
+        self.load_report: Any = None
 
     @property
     def data_format(self) -> str:
@@ -189,7 +190,7 @@ class Classifier(keras.Model):
         return [Prediction(self.labels[i], float(probabilities[i]), int(i)) for i in order]
 
     def save_pretrained(self, directory: str | os.PathLike[str]) -> None:
-        """Write the weights folder: weights, configuration, labels, preprocessing and card.
+        """Write the weights folder: weights, configuration, labels and preprocessing.
 
         Args:
             directory: Folder to write; one that exists is replaced when the new one is complete.
