@@ -76,8 +76,10 @@ class Architecture:
                 raise unknown(field, str(value), choices)
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
-        if self.orthogonality < 0.0:
+        if not self.orthogonality >= 0.0:
             raise ValueError(f"orthogonality must be at least 0, got {self.orthogonality}")
+        if not self.blocks or min(self.blocks) < 1:
+            raise ValueError(f"blocks must be one positive number per stage, got {self.blocks}")
         for field in ("depth", "width", "classes", "channels"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} must be at least 1, got {getattr(self, field)}")

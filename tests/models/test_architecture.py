@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 
 import pytest
 from hypothesis import given
@@ -161,6 +162,9 @@ def test_unknown_names_are_refused_with_the_nearest(name, message):
         ({"shortcut": "identity"}, "unknown shortcut 'identity'"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
         ({"orthogonality": -1.0}, r"orthogonality must be at least 0, got -1.0"),
+        ({"orthogonality": math.nan}, "orthogonality must be at least 0, got nan"),
+        ({"blocks": ()}, r"blocks must be one positive number per stage, got \(\)"),
+        ({"blocks": [2, 0]}, r"blocks must be one positive number per stage, got \(2, 0\)"),
         ({"classes": 0}, "classes must be at least 1, got 0"),
         ({"channels": 0}, "channels must be at least 1, got 0"),
         ({"width": 0}, "width must be at least 1, got 0"),
