@@ -171,6 +171,27 @@ def test_residual_branches_start_at_zero(name):
         assert not numpy(branch).any()
 
 
+def test_the_first_convolution_starts_as_the_authors():
+    """A delta on images for CIFAR; for ImageNet's 7x7, PyTorch's default."""
+    for name in ("r-isonet-8", "isonet-8"):
+        kernel = numpy(Backbone(architecture(name)).get_layer("stem_conv").kernel)
+        assert (kernel != 0).sum() == kernel.sum() == 3
+    for name in ("r-isonet-18", "fixup-18"):
+        kernel = numpy(Backbone(architecture(name)).get_layer("stem_conv").kernel)
+        assert np.abs(kernel).max() <= 147**-0.5
+        assert abs(kernel.std() * (3 * 147) ** 0.5 - 1) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "blocks", "layers"),
+    [("fixup-8", "s3_b1_f_a", 3, 2), ("fixup-50-w32", "s4_b3_f_b", 16, 3)],
+)
+def test_fixup_counts_the_blocks_of_the_whole_network(name, first, blocks, layers):
+    kernel = numpy(Backbone(architecture(name)).get_layer(first).kernel)
+    he = (2 / (np.prod(kernel.shape[:2]) * kernel.shape[3])) ** 0.5
+    assert abs(kernel.std() / he / blocks ** (-1 / (2 * layers - 2)) - 1) < 0.03
+
+
 def test_without_a_shortcut_the_last_scale_is_not_zero():
     backbone = Backbone(architecture("vanilla-bn-8"))
     assert numpy(backbone(BATCH, training=True)).any()
