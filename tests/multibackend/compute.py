@@ -1,0 +1,146 @@
+"""Compute what must not depend on Keras's backend, and write it to an npz file.
+
+    KERAS_BACKEND=jax python -m tests.multibackend.compute numbers.npz
+
+Run with the TensorFlow backend and `tests/golden/backends.npz` it renews what the others are
+compared with.
+"""
+
+import sys
+import zlib
+
+import keras
+import numpy as np
+
+from isozoo.models.classifier import Classifier
+from isozoo.models.variables import named_values, named_variables
+from isozoo.regularizers import METHODS, model_penalty, orthogonality_penalty
+from isozoo.training.recipe import Recipe
+from isozoo.training.setup import compile_classifier
+
+NETWORKS = ("r-isonet-8", "isonet-8", "resnet-8", "fixup-8", "resnet-bin-8")
+#: Kernel shapes (height, width, channels, filters) and strides.
+KERNELS = (((3, 3, 6, 6), 1), ((3, 3, 4, 8), 2), ((1, 1, 8, 4), 2), ((2, 4, 5, 7), (1, 2)))
+BATCH, CLASSES = 8, 5
+
+
+def drawn(key: str, shape: tuple[int, ...]) -> np.ndarray:
+    return np.random.default_rng(zlib.crc32(key.encode())).normal(size=shape).astype("float32")
+
+
+def weight(key: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the value of a variable: a function of its name and shape alone."""
+    z = drawn(key, shape)
+    match key.rpartition("/")[2]:
+        case "kernel":
+            return z / np.sqrt(np.prod(shape[:-1]), dtype="float32")
+        case "shift":
+            return 0.1 * z - 1
+        case "gamma" | "scale":
+            return 0.1 * z + 0.8
+        case "gate":
+            return np.clip(0.3 * z + 0.5, 0, 1)
+        case "moving_variance":
+            return 0.1 * np.abs(z) + 1
+        case "beta" | "bias" | "moving_mean":
+            return 0.1 * z
+    raise ValueError(f"no rule draws {key}")
+
+
+def slice_of(value: np.ndarray) -> np.ndarray:
+    """Return 64 evenly spread elements, or all if there are fewer."""
+    flat = value.ravel()
+    return flat if flat.size <= 64 else flat[np.arange(64) * (flat.size - 1) // 63]
+
+
+def tensorflow_gradient(function, value: np.ndarray) -> np.ndarray:
+    import tensorflow as tf
+
+    x = tf.constant(value)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        result = function(x)
+    return np.asarray(tape.gradient(result, x))
+
+
+def jax_gradient(function, value: np.ndarray) -> np.ndarray:
+    import jax
+
+    return np.asarray(jax.grad(function)(value))
+
+
+def torch_gradient(function, value: np.ndarray) -> np.ndarray:
+    import torch
+
+    x = torch.tensor(value, requires_grad=True)
+    function(x).backward()
+    return x.grad.numpy()
+
+
+GRADIENTS = {
+    "tensorflow": tensorflow_gradient,
+    "jax": jax_gradient,
+    "torch": torch_gradient,
+}
+
+RECIPE = {
+    "tag": "backends",
+    "dataset": "noise",
+    "optimizer": {"learning_rate": 0.05},
+    "schedule": {"name": "constant"},
+    "phases": [{"epochs": 1, "size": 32}],
+}
+
+
+def of_kernels() -> dict[str, np.ndarray]:
+    """Return the penalties of kernels and their gradients, by both methods."""
+    numbers = {}
+    gradient = GRADIENTS[keras.backend.backend()]
+    for shape, strides in KERNELS:
+        for condition in ("paper", "exact"):
+            for method in METHODS:
+
+                def penalty(kernel, strides=strides, condition=condition, method=method):
+                    return orthogonality_penalty(kernel, strides, condition, method)
+
+                kernel = drawn(str(shape), shape) / np.float32(4)
+                key = f"kernel {shape} {strides} {condition} {method}"
+                value = penalty(keras.ops.convert_to_tensor(kernel))
+                numbers[f"{key} penalty"] = keras.ops.convert_to_numpy(value)
+                numbers[f"{key} gradient"] = gradient(penalty, kernel)
+    return numbers
+
+
+def of_network(name: str) -> dict[str, np.ndarray]:
+    """Return a network's answers, and its gradients and weights after one step of training."""
+    recipe = Recipe.from_dict({**RECIPE, "model": {"name": name, "dropout": 0.0}})
+    model = Classifier(recipe.architecture(CLASSES), data_format="channels_last")
+    for key, variable in named_variables(model).items():
+        variable.assign(weight(key, tuple(variable.shape)))
+    images = drawn("images", (BATCH, 32, 32, 3))
+    numbers = {
+        f"{name} logits": keras.ops.convert_to_numpy(model(images, training=False)),
+        f"{name} penalty": keras.ops.convert_to_numpy(model_penalty(model)),
+    }
+    compile_classifier(model, recipe, steps_per_epoch=1)
+    labels = np.arange(BATCH, dtype="int32") % CLASSES
+    history = model.fit(images, labels, batch_size=BATCH, epochs=1, shuffle=False, verbose=0)
+    numbers |= {f"{name} {key}": np.array(value) for key, value in history.history.items()}
+    # After one step the velocity is the gradient, with the weight decay that TorchSGD adds to it.
+    trained = [key for key, v in named_variables(model).items() if v.trainable]
+    for key, velocity in zip(trained, model.optimizer.velocities, strict=True):
+        numbers[f"{name} gradient {key}"] = slice_of(np.array(keras.ops.convert_to_numpy(velocity)))
+    for key, value in named_values(model).items():
+        numbers[f"{name} trained {key}"] = slice_of(value)
+    return numbers
+
+
+def main(path: str) -> None:
+    numbers = of_kernels()
+    for name in NETWORKS:
+        numbers |= of_network(name)
+    np.savez_compressed(path, allow_pickle=False, **numbers)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
