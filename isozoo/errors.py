@@ -53,7 +53,7 @@ def unknown(kind: str, asked: str, known: Iterable[str], more: str = "") -> Unkn
 
     Example:
         >>> str(unknown("model", "isonet-81", ["isonet-18", "resnet-18"]))
-        "unknown model 'isonet-81'; did you mean 'isonet-18'?"
+        "unknown model 'isonet-81'; did you mean 'isonet-18' or 'resnet-18'?"
     """
     names = list(known)
     near = difflib.get_close_matches(asked, names, n=3, cutoff=0.5)
