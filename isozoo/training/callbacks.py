@@ -42,7 +42,8 @@ class EpochLog(keras.callbacks.Callback):
         self.rows: list[dict[str, Any]] = [json.loads(line) for line in text.splitlines()][:done]
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Start the clock."""
+        """Start the clock; note the learning rate, at the end it is the next epoch's."""
+        self._rate = float(self.model.optimizer.learning_rate)
         self._start = time.perf_counter()
 
     def on_test_begin(self, logs: dict | None = None) -> None:
@@ -63,7 +64,7 @@ class EpochLog(keras.callbacks.Callback):
         row = {
             "epoch": epoch + 1,
             "size": self.size,
-            "learning_rate": float(self.model.optimizer.learning_rate),
+            "learning_rate": self._rate,
             "penalty": float(model_penalty(self.model)),
             "seconds": round(seconds, 2),
             "images_per_second": round(self.images_per_epoch / seconds, 1),
@@ -125,6 +126,9 @@ class ProgressBar(keras.callbacks.Callback):
         note = "  ".join(f"{label} {logs[key]:.1%}" for key, label in shown.items() if key in logs)
         self.progress.update(self.task, note=note)
 
-    def on_train_end(self, logs: dict | None = None) -> None:
-        """Leave the bar as it stands."""
+    def __enter__(self) -> ProgressBar:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        # Also after an error: a bar that is not stopped leaves the terminal without its cursor.
         self.progress.stop()

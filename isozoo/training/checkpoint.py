@@ -57,7 +57,7 @@ class Checkpoints:
                 "files": {name: sha256_file(folder / name) for name in (_WEIGHTS, _STATE)},
             }
             atomic_write(folder / _MANIFEST, json.dumps(manifest, indent=1))
-        for old in self._folders()[: -self.keep]:
+        for old in self.folders()[: -self.keep]:
             shutil.rmtree(old)
         return target
 
@@ -66,7 +66,7 @@ class Checkpoints:
 
         Args:
             model: The model, compiled, with a built optimiser.
-            recipe: The recipe of this run; a checkpoint of another is refused.
+            recipe: The recipe and data of this run; a checkpoint of another is refused.
 
         Returns:
             The number of finished epochs, 0 if there is no checkpoint.
@@ -74,7 +74,7 @@ class Checkpoints:
         Raises:
             WeightsError: Checkpoints exist but none is whole, or they are another recipe's.
         """
-        folders = self._folders()
+        folders = self.folders()
         for folder in reversed(folders):
             fault = self._fault(folder)
             if fault:
@@ -84,8 +84,8 @@ class Checkpoints:
             if manifest["recipe"] != recipe:
                 changed = _differences(manifest["recipe"], recipe)
                 raise WeightsError(
-                    f"the checkpoint {folder} was made with another recipe ({changed}); "
-                    "continue with the old recipe, or give another --out"
+                    f"the checkpoint {folder} was made with another recipe or other data "
+                    f"({changed}); continue with the old ones, or give another --out"
                 )
             model.load_weights(folder / _WEIGHTS)
             with np.load(folder / _STATE) as states:
@@ -99,7 +99,8 @@ class Checkpoints:
             )
         return 0
 
-    def _folders(self) -> list[Path]:
+    def folders(self) -> list[Path]:
+        """Return the folders of all checkpoints, oldest first."""
         return sorted(self.directory.glob("epoch-*"))
 
     @staticmethod

@@ -11,7 +11,7 @@ from keras import ops
 
 from isozoo.data.labels import labels_of
 from isozoo.data.samples import Samples
-from isozoo.errors import DataError
+from isozoo.errors import DataError, WeightsError
 from isozoo.models.classifier import Classifier
 
 
@@ -56,6 +56,9 @@ def measure(model: Classifier, samples: Samples, batch_size: int = 64) -> dict[s
 
     Returns:
         `top1` and `top5` in [0, 1], the mean `cross_entropy` in nats, and the number of `images`.
+
+    Raises:
+        WeightsError: A logit is NaN or infinite.
     """
     from isozoo.data.pipeline import evaluation_dataset
 
@@ -65,9 +68,16 @@ def measure(model: Classifier, samples: Samples, batch_size: int = 64) -> dict[s
         if model.data_format == "channels_first":
             images = images.transpose(0, 3, 1, 2)
         logits = ops.convert_to_numpy(model(images, training=False)).astype("float64")
-        rows = np.arange(len(labels))
-        right = logits[rows, labels]
-        ranks.append((logits > right[:, None]).sum(axis=1))
+        if not np.isfinite(logits).all():
+            raise WeightsError(
+                "the network's logits are not finite, so its accuracy cannot be measured; load it "
+                "with dtype='float32', and check the weights it was trained to"
+            )
+        right = logits[np.arange(len(labels)), labels]
+        # Ties go to the lower class, as in `classify`: equal logits must not all count as right.
+        before = np.arange(logits.shape[1]) < labels[:, None]
+        ahead = (logits > right[:, None]) | ((logits == right[:, None]) & before)
+        ranks.append(ahead.sum(axis=1))
         peak = logits.max(axis=1, keepdims=True)
         losses.append(np.log(np.exp(logits - peak).sum(axis=1)) + peak[:, 0] - right)
     rank = np.concatenate(ranks)

@@ -11,11 +11,9 @@ from typing import Any
 import keras
 
 from isozoo.data import ImageFolder
-from isozoo.data.augment import Augment
 from isozoo.data.labels import labels_of
-from isozoo.data.preprocessing import Preprocessing
 from isozoo.data.samples import Samples, cache_images
-from isozoo.errors import RecipeError
+from isozoo.errors import DataError, RecipeError
 from isozoo.models.classifier import Classifier
 from isozoo.models.folder import write_folder
 from isozoo.training.callbacks import AfterEpoch, EpochLog, ProgressBar
@@ -43,11 +41,6 @@ class TrainingRun:
     metrics: dict[str, float]
 
 
-def preprocessing_of(recipe: Recipe) -> Preprocessing:
-    """Return how the recipe's network wants its pictures."""
-    return Preprocessing.from_dict(dataclasses.asdict(recipe.preprocessing))
-
-
 def train(
     recipe: str | os.PathLike[str],
     data: str | os.PathLike[str],
@@ -71,19 +64,20 @@ def train(
 
     Raises:
         RecipeError: The recipe is wrong, or `out` holds a run and `resume` is false.
-        DataError: The data are not laid out as expected.
+        DataError: The data are not laid out as expected, or the splits have different classes.
         WeightsError: There are checkpoints, but none that this recipe can continue from.
         DivergedError: The loss was no longer finite.
     """
     plan, text = Recipe.read(recipe), Path(recipe).read_text("utf-8")
+    training, validation = (ImageFolder.open(data, split) for split in ("train", "val"))
+    _check_same_classes(training, validation)
     directory = Path(out) / plan.name
     checkpoints = Checkpoints(directory / "checkpoints")
-    if checkpoints.directory.exists() and not resume:
+    if checkpoints.folders() and not resume:
         raise RecipeError(
             f"{directory} holds a run already; resume it (--resume), or give another --out"
         )
     checkpoints.directory.mkdir(parents=True, exist_ok=True)
-    training, validation = (ImageFolder.open(data, split) for split in ("train", "val"))
     model = _fit(plan, training, validation, directory, checkpoints)
     metrics = measure(model, validation)
     folder = directory / plan.name
@@ -108,29 +102,44 @@ def _fit(
     checkpoints: Checkpoints,
 ) -> Classifier:
     """Run all phases, from the newest checkpoint on if there is one."""
-    from isozoo.data.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
+    from isozoo.data.pipeline import steps_per_epoch
 
     keras.utils.set_random_seed(plan.seed)
-    preprocessing = preprocessing_of(plan)
     model = Classifier(
         plan.architecture(len(training.classes)),
         labels=labels_of(training.classes),
-        preprocessing=preprocessing,
+        preprocessing=plan.preparation(),
+        data_format="channels_last",  # as the data pipeline makes them; a weights folder has none
         dtype=plan.model.dtype,
     )
     steps = steps_per_epoch(training, plan.batch_size)
     compile_classifier(model, plan, steps)
     settings = json.loads(json.dumps(dataclasses.asdict(plan)))
+    # Not of the recipe, but another run all the same if they differ.
+    settings |= {"classes": list(training.classes), "images": len(training)}
     done = checkpoints.restore(model, settings)
     log = EpochLog(directory / "log.jsonl", done, steps * plan.batch_size)
-    callbacks = [
-        log,
-        AfterEpoch(lambda epoch: checkpoints.save(model, epoch, settings)),
-        ProgressBar(plan.epochs, done, steps),
-    ]
-    check = evaluation_dataset(validation, preprocessing, plan.batch_size)
+    with ProgressBar(plan.epochs, done, steps) as progress:
+        save = AfterEpoch(lambda epoch: checkpoints.save(model, epoch, settings))
+        _run_phases(plan, model, training, validation, done, log, [log, save, progress])
+    return model
+
+
+def _run_phases(
+    plan: Recipe,
+    model: Classifier,
+    training: Samples,
+    validation: Samples,
+    done: int,
+    log: EpochLog,
+    callbacks: list[keras.callbacks.Callback],
+) -> None:
+    """Fit a compiled model over all epochs after the first `done`, phase by phase."""
+    from isozoo.data.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
+
+    check = evaluation_dataset(validation, model.preprocessing, plan.batch_size)
     if plan.cache is not None:
-        training, check = cache_images(training, plan.cache), check.cache()
+        training = cache_images(training, plan.cache)
     validated = [e for e in range(1, plan.epochs) if e % plan.validate_every == 0] + [plan.epochs]
     for epochs, size in plan.phase_ranges():
         if epochs.stop <= done:
@@ -139,8 +148,8 @@ def _fit(
         left = range(max(epochs.start, done), epochs.stop)
         batches = training_dataset(
             training,
-            preprocessing=preprocessing,
-            augment=Augment(size=size, **dataclasses.asdict(plan.augment)),
+            preprocessing=model.preprocessing,
+            augment=plan.augmentation(size),
             batch_size=plan.batch_size,
             seed=plan.seed,
             epochs=left,
@@ -149,11 +158,21 @@ def _fit(
             batches,
             initial_epoch=left.start,
             epochs=left.stop,
-            steps_per_epoch=steps,
+            steps_per_epoch=steps_per_epoch(training, plan.batch_size),
             validation_data=check,
             validation_freq=validated,
             callbacks=callbacks,
             shuffle=False,
             verbose=0,
         )
-    return model
+
+
+def _check_same_classes(training: Samples, validation: Samples) -> None:
+    """Refuse splits whose labels would number their classes differently."""
+    if training.classes != validation.classes:
+        different = sorted({*training.classes} ^ {*validation.classes})
+        raise DataError(
+            f"train and val have different classes: {', '.join(different[:5])} "
+            f"({len(training.classes)} and {len(validation.classes)} classes in all); "
+            "give each class a folder in both"
+        )

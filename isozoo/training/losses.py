@@ -60,6 +60,7 @@ class CrossEntropy(keras.losses.Loss):
         return {"label_smoothing": self.label_smoothing, "name": self.name}
 
 
+@keras.saving.register_keras_serializable(package="isozoo")
 def hits(y_true, y_pred):
     """Return 1 where the largest logit is at the label, or at a mixture's largest share."""
     if len(y_true.shape) == 2:
@@ -67,6 +68,7 @@ def hits(y_true, y_pred):
     return ops.cast(ops.equal(ops.cast(y_true, "int32"), ops.argmax(y_pred, axis=-1)), "float32")
 
 
+@keras.saving.register_keras_serializable(package="isozoo")
 def plain_cross_entropy(y_true, y_pred):
     """Return each sample's cross-entropy without smoothing."""
     return CrossEntropy().call(y_true, y_pred)

@@ -86,6 +86,17 @@ class TorchSGD(keras.optimizers.Optimizer):
             self.weight_decay_factor * getattr(v, "weight_decay_multiplier", 1.0) for v in variables
         ]
 
+    def exclude_from_weight_decay(self, var_list=None, var_names=None) -> None:
+        """Refuse: a variable says itself how much decay it takes.
+
+        Raises:
+            NotImplementedError: Always.
+        """
+        raise NotImplementedError(
+            "TorchSGD takes the decay of a variable from its weight_decay_multiplier; set "
+            "`variable.weight_decay_multiplier = 0.0` before the optimiser is built"
+        )
+
     def update_step(self, gradient, variable, learning_rate) -> None:
         """Move one variable by one step."""
         rate = ops.cast(learning_rate, variable.dtype)

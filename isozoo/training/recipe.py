@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import tomllib
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from isozoo.errors import RecipeError, unknown
+from isozoo.data.augment import Augment
+from isozoo.data.preprocessing import Preprocessing
+from isozoo.errors import IsozooError, RecipeError, unknown
 from isozoo.models.architecture import Architecture, architecture
 
 
@@ -82,13 +85,14 @@ class Recipe:
     """A training run, described completely but for the images themselves.
 
     Args:
-        title: One line that says what the run is for.
+        title: One line that says what the run is for; for the reader.
         tag: Name of the resulting weights after the architecture's: `<model>.<tag>`.
-        dataset: What the data set is called in the card.
+        dataset: What the data set is called; for the reader.
         seed: Seed of initialisation, order, augmentation and dropout.
         batch_size: Images per step.
         label_smoothing: Share of each label spread over all classes, in [0, 1).
-        cache: Short side in pixels at which decoded images are kept in memory; None for no cache.
+        cache: Short side in pixels at which decoded training images are kept in memory; None for no
+            cache.
         validate_every: Epochs between validations; the last epoch is always validated.
         jit_compile: Whether the training step is compiled by XLA.
         model: See `ModelSettings`.
@@ -132,22 +136,71 @@ class Recipe:
         """Refuse values that cannot be trained with."""
         if not self.phases:
             raise RecipeError("a recipe needs at least one [[phases]] with epochs and size")
-        for phase in self.phases:
-            _at_least("phases.epochs", phase.epochs, 1)
-            _at_least("phases.size", phase.size, 8)
-        _at_least("batch_size", self.batch_size, 1)
-        _at_least("validate_every", self.validate_every, 1)
-        _at_least("optimizer.learning_rate", self.optimizer.learning_rate, 0)
-        if not 0.0 <= self.label_smoothing < 1.0:
-            raise RecipeError(f"label_smoothing must be in [0, 1), got {self.label_smoothing}")
+        for settings, field, least in LEAST:
+            for part in getattr(self, settings) if settings == "phases" else [self._part(settings)]:
+                value = getattr(part, field)
+                if value is not None and value < least:
+                    where = f"{settings}.{field}" if settings else field
+                    raise RecipeError(f"{where} must be at least {least}, got {value}")
+        for name, value in (
+            ("label_smoothing", self.label_smoothing),
+            ("model.dropout", self.model.dropout or 0.0),
+            ("optimizer.momentum", self.optimizer.momentum),
+        ):
+            if not 0.0 <= value < 1.0:
+                raise RecipeError(f"{name} must be in [0, 1), got {value}")
         if not self.tag or not self.tag.replace("-", "").replace("_", "").isalnum():
             raise RecipeError(
                 f"tag {self.tag!r} must be letters, digits, '-' and '_': it names a folder"
             )
-        for choices, settings in ((OPTIMIZERS, self.optimizer), (SCHEDULES, self.schedule)):
-            if settings.name not in choices:
-                raise unknown(type(settings).__name__, settings.name, choices)
-        architecture(self.model.name)
+        for choices, name, kind in (
+            (OPTIMIZERS, self.optimizer.name, "optimizer"),
+            (SCHEDULES, self.schedule.name, "schedule"),
+            (DTYPES, self.model.dtype, "dtype"),
+        ):
+            if name not in choices:
+                raise unknown(kind, name, choices)
+        self._check_schedule()
+        with _as_recipe_error("model"):
+            self.architecture(classes=1)
+        with _as_recipe_error("preprocessing"):
+            self.preparation()
+        with _as_recipe_error("augment"):
+            self.augmentation(self.phases[0].size)
+
+    def _part(self, settings: str) -> Any:
+        return getattr(self, settings) if settings else self
+
+    def _check_schedule(self) -> None:
+        milestones = self.schedule.milestones
+        if list(milestones) != sorted(set(milestones)):
+            raise RecipeError(f"schedule.milestones must ascend, got {list(milestones)}")
+        if self.schedule.name == "cosine" and self.schedule.warmup_epochs >= self.epochs:
+            raise RecipeError(
+                f"schedule.warmup_epochs ({self.schedule.warmup_epochs}) leaves nothing of the "
+                f"{self.epochs} epochs for the cosine; shorten it or add epochs"
+            )
+
+    def preparation(self) -> Preprocessing:
+        """Return how the network wants its pictures."""
+        return Preprocessing.from_dict(dataclasses.asdict(self.preprocessing))
+
+    def augmentation(self, size: int) -> Augment:
+        """Return how training pictures of a phase's size are varied."""
+        augment = self.augment
+        for name in ("scale", "ratio"):
+            if len(getattr(augment, name)) != 2:
+                raise RecipeError(
+                    f"augment.{name} must be two numbers, got {getattr(augment, name)}"
+                )
+        return Augment(
+            size=size,
+            scale=(augment.scale[0], augment.scale[1]),
+            ratio=(augment.ratio[0], augment.ratio[1]),
+            flip=augment.flip,
+            mixup=augment.mixup,
+            crop_padding=augment.crop_padding,
+        )
 
     @property
     def name(self) -> str:
@@ -198,9 +251,32 @@ OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("milestones", "cosine", "constant")
 
 
-def _at_least(name: str, value: float, least: float) -> None:
-    if value < least:
-        raise RecipeError(f"{name} must be at least {least}, got {value}")
+#: What Keras calls the precisions a network can be trained in.
+DTYPES = ("float32", "float64", "bfloat16", "mixed_bfloat16", "mixed_float16")
+#: Smallest value of numbers: settings, field, least.
+LEAST: tuple[tuple[str, str, float], ...] = (
+    ("", "batch_size", 1),
+    ("", "validate_every", 1),
+    ("", "seed", 0),
+    ("", "cache", 8),
+    ("phases", "epochs", 1),
+    ("phases", "size", 8),
+    ("optimizer", "learning_rate", 0),
+    ("optimizer", "weight_decay", 0),
+    ("schedule", "warmup_epochs", 0),
+    ("schedule", "gamma", 0),
+)
+
+
+@contextlib.contextmanager
+def _as_recipe_error(where: str) -> Iterator[None]:
+    """Say which settings a value that another room refuses stands in."""
+    try:
+        yield
+    except IsozooError:
+        raise
+    except ValueError as error:
+        raise RecipeError(f"{where}: {error}") from error
 
 
 def _build(cls: Any, settings: Mapping[str, Any], where: str) -> Any:

@@ -118,3 +118,5 @@ def compile_classifier(model: Classifier, recipe: Recipe, steps_per_epoch: int) 
         metrics=training_metrics(),
         jit_compile=recipe.jit_compile,
     )
+    # With mixed_float16 Keras wraps the optimiser anew; a checkpoint restores only built state.
+    model.optimizer.build(model.trainable_variables)

@@ -2,14 +2,18 @@ import json
 import math
 import shutil
 
+import keras
 import numpy as np
 import pytest
 
+import isozoo
+from isozoo.data import ImageFolder
 from isozoo.errors import DataError, RecipeError, WeightsError
 from isozoo.files import sha256_file
 from isozoo.training import evaluate, train
 from isozoo.training.callbacks import DivergedError
 from isozoo.training.checkpoint import Checkpoints
+from isozoo.training.evaluation import measure
 
 
 class Killed(Exception):
@@ -48,6 +52,8 @@ def test_a_run_learns_and_leaves_a_weights_folder(whole_run, colours):
     assert ["val_accuracy" in row for row in whole_run.log] == [False, True, False, True]
     assert all(math.isfinite(value) for row in whole_run.log for value in row.values())
     assert whole_run.log[-1]["loss"] < whole_run.log[0]["loss"]
+    # The rate at an epoch's first step: the warm-up starts from nothing, the cosine from its peak.
+    assert [round(row["learning_rate"], 4) for row in whole_run.log[:2]] == [0.0, 0.05]
     assert whole_run.metrics["images"] == 12
     assert whole_run.metrics["top1"] == pytest.approx(whole_run.log[-1]["val_accuracy"])
     measured = evaluate(whole_run.directory, colours)
@@ -100,6 +106,50 @@ def test_checkpoints_that_cannot_be_used(colours, recipe, tmp_path, monkeypatch)
     (checkpoints / "epoch-0001" / "checkpoint.json").write_text("{")
     with pytest.raises(WeightsError, match=r"all 1 checkpoints in .* are damaged"):
         train(recipe(), colours, tmp_path / "runs", resume=True)
+
+
+def test_other_data_are_not_another_epoch(colours, recipe, tmp_path, monkeypatch):
+    kill_after(1, monkeypatch)
+    with pytest.raises(Killed):
+        train(recipe(), colours, tmp_path / "runs")
+    monkeypatch.undo()
+    other = tmp_path / "other"
+    shutil.copytree(colours, other)
+    for split in ("train", "val"):
+        (other / split / "red").rename(other / split / "apple")
+    with pytest.raises(WeightsError, match=r"other data .*classes: .*'red'.* then, .*'apple'"):
+        train(recipe(), other, tmp_path / "runs", resume=True)
+
+
+def test_splits_must_have_the_same_classes(colours, recipe, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(colours, other)
+    (other / "val" / "red").rename(other / "val" / "zred")
+    with pytest.raises(DataError, match="train and val have different classes: red, zred"):
+        train(recipe(), other, tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_equal_logits_are_not_all_right(colours):
+    model = isozoo.create("fixup-8", labels=["blue", "green", "red"])
+    metrics = measure(model, ImageFolder.open(colours, "val"))
+    assert metrics["top1"] == pytest.approx(1 / 3)
+    assert metrics["cross_entropy"] == pytest.approx(math.log(3))
+
+
+def test_logits_that_are_not_finite_are_not_measured(colours):
+    model = isozoo.create("fixup-8", labels=["blue", "green", "red"])
+    model.head.get_layer("head_fc").bias.assign([math.nan] * 3)
+    with pytest.raises(WeightsError, match="logits are not finite"):
+        measure(model, ImageFolder.open(colours, "val"))
+
+
+def test_a_trained_model_is_a_keras_file_too(whole_run, tmp_path):
+    whole_run.model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    images = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32")
+    np.testing.assert_array_equal(again(images), whole_run.model(images))
+    assert int(again.optimizer.iterations) == int(whole_run.model.optimizer.iterations)
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(whole_run, tmp_path, monkeypatch):
