@@ -43,7 +43,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser = commands.add_parser(
         "predict",
         help="classify pictures",
-        description="Classify pictures. One that cannot be read is reported at the end, the "
+        description="Classify pictures. One that cannot be used is reported at the end, the "
         "others are classified all the same, and the exit code is then 1.",
     )
     parser.add_argument(
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     for outcome in failures:
         output.remark(str(outcome.error))
     if failures:
-        output.remark(f"{len(failures)} of {len(outcomes)} pictures could not be read")
+        output.remark(f"{len(failures)} of {len(outcomes)} pictures could not be classified")
     return 1 if failures else 0
 
 
@@ -101,17 +101,20 @@ def _sources(arguments: Sequence[str]) -> list[Source]:
 def _outcomes(
     model: Classifier, sources: Sequence[Source], top: int, batch_size: int
 ) -> Iterator[Outcome]:
-    """Classify batch by batch; a picture that cannot be opened does not hold up the others."""
+    """Classify batch by batch; a picture that cannot be used does not hold up the others."""
     for start in range(0, len(sources), batch_size):
         batch = sources[start : start + batch_size]
         opened = [_open(source) for source in batch]
         images = [image for image in opened if not isinstance(image, str)]
-        found = iter(model.classify(images, top=top, batch_size=batch_size) if images else [])
+        found = iter(_classified(model, images, top) if images else [])
         for source, image in zip(batch, opened, strict=True):
-            if isinstance(image, str):
-                yield Outcome(source.name, [], image)
+            result = image if isinstance(image, str) else next(found)
+            if isinstance(result, ImageError):
+                result = f"cannot classify {source.name}: {_one_line(result)}"
+            if isinstance(result, str):
+                yield Outcome(source.name, [], result)
             else:
-                yield Outcome(source.name, next(found))
+                yield Outcome(source.name, result)
 
 
 def _open(source: Source) -> Image.Image | str:
@@ -120,7 +123,23 @@ def _open(source: Source) -> Image.Image | str:
     try:
         return open_image(source.file, source.name)
     except ImageError as error:
-        return " ".join(str(error).split())
+        return _one_line(error)
+
+
+def _classified(
+    model: Classifier, images: Sequence[Image.Image], top: int
+) -> list[list[Prediction] | ImageError]:
+    """Classify pictures at once or, if one of them cannot be prepared, each by itself."""
+    try:
+        return [*model.classify(images, top=top, batch_size=len(images))]
+    except ImageError as error:
+        if len(images) == 1:
+            return [error]
+        return [result for image in images for result in _classified(model, [image], top)]
+
+
+def _one_line(error: ImageError) -> str:
+    return " ".join(str(error).split())
 
 
 def _watched(outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:

@@ -9,9 +9,12 @@ ISONet and of `Preprocessing`, so that networks see in training what they see in
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -19,10 +22,41 @@ import tensorflow as tf
 from isozoo.data.augment import Augment, Resize
 from isozoo.data.preprocessing import Preprocessing
 from isozoo.data.samples import Samples, cache_images
-from isozoo.errors import DataError
+from isozoo.errors import DataError, ImageError
 
 # The third number of a random stream's key, so that no two purposes share their draws.
 _ORDER, _VIEW, _MIXING = range(3)
+
+# Where the streams that are made now put what stops them; None outside of `reading_errors`.
+_failures: ContextVar[list[Exception] | None] = ContextVar("failures", default=None)
+
+
+@contextlib.contextmanager
+def reading_errors() -> Iterator[None]:
+    """Raise a damaged picture's own error where TensorFlow would raise one of its kinds.
+
+    Streams have to be both made and read inside of the block.
+
+    Raises:
+        ImageError: A stream came to a picture that cannot be read; the message names its file.
+        OSError: A picture's file has gone or cannot be read.
+
+    Example:
+        >>> from isozoo.data import IMAGENET, ImageFolder
+        >>> def count(folder):
+        ...     with reading_errors():
+        ...         return sum(1 for _ in evaluation_dataset(ImageFolder(folder), IMAGENET, 8))
+    """
+    failures: list[Exception] = []
+    token = _failures.set(failures)
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if failures:
+            raise failures[0] from error
+        raise
+    finally:
+        _failures.reset(token)
 
 
 def training_dataset(
@@ -63,7 +97,8 @@ def training_dataset(
     Raises:
         DataError: There are fewer samples than one batch takes.
         ImageError: With `cache`, an image is damaged. Without, reading its batch raises
-            `tf.errors.InvalidArgumentError`. Both name the file.
+            `tf.errors.InvalidArgumentError`, or this inside of `reading_errors`. Both name the
+            file.
         ValueError: A number is out of its range.
 
     Example:
@@ -79,7 +114,9 @@ def training_dataset(
     steps = steps_per_epoch(samples, batch_size)
     _check_range(seed, epochs, start_step, steps)
     kept = samples if cache is None else cache_images(samples, cache)
-    make = _TrainingBatches(kept, augment, preprocessing.resize_picture, batch_size, seed)
+    make = _recorded(
+        _TrainingBatches(kept, augment, preprocessing.resize_picture, batch_size, seed)
+    )
     classes = len(kept.classes)
 
     def finish(pixels: tf.Tensor, labels: tf.Tensor, weight: tf.Tensor) -> tuple:
@@ -132,6 +169,7 @@ def evaluation_dataset(
         raise ValueError(f"batch_size must be positive, not {batch_size}")
     size = preprocessing.size
 
+    @_recorded
     def make(step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         start = int(step) * batch_size
         chosen = range(start, min(start + batch_size, len(samples)))
@@ -202,6 +240,22 @@ class _TrainingBatches:
 
     def _new_order(self, epoch: int) -> np.ndarray:
         return self._rng(epoch, _ORDER, 0).permutation(len(self._samples))
+
+
+def _recorded(make: Callable[[np.ndarray], Any]) -> Callable[[np.ndarray], Any]:
+    """Let `reading_errors` know the errors of a function that TensorFlow calls in its threads."""
+    failures = _failures.get()
+    if failures is None:
+        return make
+
+    def call(step: np.ndarray) -> Any:
+        try:
+            return make(step)
+        except (ImageError, OSError) as error:
+            failures.append(error)
+            raise
+
+    return call
 
 
 def _mixed(values: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:

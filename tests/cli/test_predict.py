@@ -82,7 +82,7 @@ class TestOutput:
         reason, summary = found.err.splitlines()
         assert found.code == 1
         assert "broken.png" in reason
-        assert summary == "isozoo: 1 of 4 pictures could not be read"
+        assert summary == "isozoo: 1 of 4 pictures could not be classified"
         images = json.loads(found.out)["images"]
         assert ["error" in image for image in images] == [False, False, True, False]
         assert images[3]["predictions"][0]["label"] == "red"
@@ -107,6 +107,26 @@ def test_the_model_is_the_one_asked_for(isozoo_command, pictures, monkeypatch):
     monkeypatch.setattr(isozoo, "load", lambda name: asked.append(name) or Colours())
     isozoo_command("predict", pictures / "a.png", "--model", "isonet-18.imagenet")
     assert asked == ["isonet-18.imagenet"]
+
+
+def test_what_a_network_cannot_take_is_named_and_the_others_go_on(isozoo_command, tmp_path):
+    good = Image.linear_gradient("L").resize((200, 180)).convert("RGB")
+    good.save(tmp_path / "good.png")
+    Image.new("RGB", (60000, 1)).save(tmp_path / "strip.png")
+    good.save(tmp_path / "truncated.jpg")
+    whole = (tmp_path / "truncated.jpg").read_bytes()
+    (tmp_path / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
+    found = isozoo_command("predict", tmp_path, "--json", "--top", "1")
+    strip, truncated, summary = found.err.splitlines()
+    assert found.code == 1
+    assert f"{tmp_path}/strip.png: a picture of 60000x1 pixels is too narrow" in strip
+    assert f"{tmp_path}/truncated.jpg" in truncated
+    assert summary == "isozoo: 2 of 3 pictures could not be classified"
+    first, *others = json.loads(found.out)["images"]
+    (expected,) = isozoo.load("r-isonet-18-w32.imagenette").classify(good, top=1)
+    assert first["predictions"][0]["label"] == expected[0].label
+    assert first["predictions"][0]["probability"] == pytest.approx(expected[0].probability)
+    assert all("error" in image for image in others)
 
 
 def test_an_empty_folder_is_an_error(isozoo_command, tmp_path):

@@ -12,6 +12,7 @@ from isozoo.data import (
     steps_per_epoch,
     training_dataset,
 )
+from isozoo.data.pipeline import reading_errors
 from isozoo.errors import DataError, ImageError
 
 PLAIN = Preprocessing(resize=None, size=16, mean=(0, 0, 0), std=(1, 1, 1))
@@ -196,6 +197,23 @@ def test_a_damaged_picture_in_a_folder_is_named(tree):
         stream(data)
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"a/2\.png' as an image"):
         list(evaluation_dataset(data, PLAIN, 4))
+
+
+def test_reading_errors_gives_the_pictures_own_error(tree):
+    root = tree([f"a/{number}.png" for number in range(4)])
+    data = ImageFolder(root)
+    (root / "a/2.png").write_bytes(b"damaged")
+    for make in (lambda: stream(data), lambda: evaluation_dataset(data, PLAIN, 4).cache()):
+        with pytest.raises(ImageError, match=r"a/2\.png' as an image"), reading_errors():
+            list(make())
+    (root / "a/2.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"a/2\.png"), reading_errors():
+        list(evaluation_dataset(data, PLAIN, 4))
+
+
+def test_reading_errors_leaves_other_errors_alone():
+    with pytest.raises(tf.errors.InvalidArgumentError), reading_errors():
+        tf.reshape(tf.zeros(3), (2, 2))
 
 
 def test_evaluation_is_the_preprocessing_of_every_sample_in_order(pictures):
