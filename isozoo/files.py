@@ -80,27 +80,43 @@ def atomic_directory(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises:
         NotADirectoryError: `path` exists and is a file.
+        OSError: The new folder could not take its place; the old one is back, or the message says
+            where it is.
     """
     target = Path(path)
     if target.exists() and not target.is_dir():
         raise NotADirectoryError(f"cannot write a folder at {target}: a file of that name exists")
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    old = temporary.with_name(temporary.name + ".old")
     try:
         yield temporary
         os.chmod(temporary, 0o777 & ~_umask())
-        if target.exists():
-            os.replace(target, old)
-        try:
-            os.replace(temporary, target)
-        except OSError:
-            if old.exists():
-                os.replace(old, target)
-            raise
+        _take_place(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+
+
+def _take_place(temporary: Path, target: Path) -> None:
+    """Put a folder where another may stand, which is removed last or put back."""
+    old = temporary.with_name(temporary.name + ".old")
+    try:
+        if target.exists():
+            os.replace(target, old)
+        os.replace(temporary, target)
+    except BaseException as error:
+        if not temporary.exists():
+            # The interrupt came just after the new folder took its place.
+            shutil.rmtree(old, ignore_errors=True)
+        elif old.exists():
+            try:
+                os.replace(old, target)
+            except OSError as failure:
+                raise OSError(
+                    f"cannot write {target} ({error!r}), nor put back what was there ({failure}); "
+                    f"it is in {old}, rename that to {target.name}"
+                ) from error
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _umask() -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.abc
-import importlib.util
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
@@ -17,14 +16,6 @@ from types import ModuleType
 
 #: Importing this registers every class that a saved network can contain.
 REGISTERS = "isozoo.models.classifier"
-#: The modules under it that import Keras.
-NEEDED_BY_IT = (
-    "isozoo.layers",
-    "isozoo.initializers",
-    "isozoo.regularizers",
-    "isozoo.models.blocks",
-    "isozoo.models.backbone",
-)
 
 
 def register_with_keras() -> None:
@@ -36,24 +27,42 @@ def register_with_keras() -> None:
 
 
 class _KerasWatcher(importlib.abc.MetaPathFinder):
-    """Lets Keras be found as usual, and calls back once it is imported."""
+    """Lets modules be found as usual, and registers once Keras is imported.
+
+    It watches isozoo's modules too: one of them may be what imports Keras. That module is half
+    imported then, and whatever needs it can be imported only once the outermost one is done.
+
+    It stays until Keras was run: TensorFlow, for one, looks for Keras without importing it.
+    """
+
+    def __init__(self) -> None:
+        self._running = 0
+        self._keras_is_there = False
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname != "keras":
+        if fullname != "keras" and not fullname.startswith("isozoo."):
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec("keras")
+        others = [finder for finder in sys.meta_path if finder is not self]
+        specs = (finder.find_spec(fullname, path, target) for finder in others)
+        spec = next((spec for spec in specs if spec is not None), None)
         if spec is not None and spec.loader is not None:
-            loader, run = spec.loader, spec.loader.exec_module
-
-            def run_and_register(module: ModuleType) -> None:
-                run(module)
-                # One of these is only there already if it is what imports Keras: then it is
-                # half imported itself, and registers its own classes when it is done.
-                if not any(name in sys.modules for name in NEEDED_BY_IT):
-                    importlib.import_module(REGISTERS)
-
-            loader.exec_module = run_and_register
+            self._watch(spec.loader)
         return spec
+
+    def _watch(self, loader: importlib.abc.Loader) -> None:
+        run = loader.exec_module
+
+        def run_and_register(module: ModuleType) -> None:
+            self._running += 1
+            try:
+                run(module)
+            finally:
+                self._running -= 1
+            self._keras_is_there |= module.__name__ == "keras"
+            if self._keras_is_there and not self._running and self in sys.meta_path:
+                sys.meta_path.remove(self)
+                importlib.import_module(REGISTERS)
+
+        loader.exec_module = run_and_register

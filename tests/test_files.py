@@ -99,24 +99,61 @@ def test_an_interrupted_block_leaves_the_old_folder_and_no_other(tmp_path):
     assert os.listdir(tmp_path) == ["folder"]
 
 
-def test_the_old_folder_comes_back_if_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
-    with atomic_directory(tmp_path / "folder") as folder:
-        (folder / "file").write_text("old")
-    replace, calls = os.replace, []
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Replace an old folder by a new one while the numbered calls of `os.replace` fail."""
 
-    def fail_at_the_second_call(source, target):
-        calls.append(source)
-        return fail() if len(calls) == 2 else replace(source, target)
+    def run(failures, moved=False):
+        with atomic_directory(tmp_path / "folder") as folder:
+            (folder / "file").write_text("old")
+        replace, calls = os.replace, []
 
-    monkeypatch.setattr("isozoo.files.os.replace", fail_at_the_second_call)
-    with (
-        pytest.raises(OSError, match="No space left"),
-        atomic_directory(tmp_path / "folder") as folder,
-    ):
-        (folder / "file").write_text("new")
-    assert len(calls) == 3
+        def replace_or_fail(source, target):
+            calls.append(source)
+            error = failures.get(len(calls))
+            if error is None or moved:
+                replace(source, target)
+            if error is not None:
+                raise error
+
+        monkeypatch.setattr("isozoo.files.os.replace", replace_or_fail)
+        with atomic_directory(tmp_path / "folder") as folder:
+            (folder / "file").write_text("new")
+
+    return run
+
+
+FULL = OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("call", [1, 2])
+@pytest.mark.parametrize("error", [FULL, KeyboardInterrupt("No space left")])
+def test_the_old_folder_comes_back_if_the_new_one_cannot_take_its_place(
+    tmp_path, write, call, error
+):
+    with pytest.raises(type(error), match="No space left"):
+        write({call: error})
     assert (tmp_path / "folder" / "file").read_text() == "old"
     assert os.listdir(tmp_path) == ["folder"]
+
+
+@pytest.mark.parametrize(("call", "content"), [(1, "old"), (2, "new")])
+def test_an_interrupt_just_after_a_folder_was_moved_leaves_one_whole_folder(
+    tmp_path, write, call, content
+):
+    with pytest.raises(KeyboardInterrupt):
+        write({call: KeyboardInterrupt()}, moved=True)
+    assert (tmp_path / "folder" / "file").read_text() == content
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+@pytest.mark.parametrize("error", [FULL, KeyboardInterrupt()])
+def test_an_old_folder_that_cannot_come_back_is_kept_and_named(tmp_path, write, error):
+    with pytest.raises(OSError, match=r"nor put back what was there .*No space left") as raised:
+        write({2: error, 3: FULL})
+    (old,) = tmp_path.iterdir()
+    assert (old / "file").read_text() == "old"
+    assert f"it is in {old}, rename that to folder" in str(raised.value)
 
 
 def test_a_folder_does_not_replace_a_file(tmp_path):

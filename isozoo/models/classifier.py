@@ -143,11 +143,11 @@ class Classifier(keras.Model):
         """`"channels_last"` or `"channels_first"`."""
         return self.backbone.data_format
 
-    def preprocess(self, images: Sequence[Any]) -> np.ndarray:
+    def preprocess(self, images: Any) -> np.ndarray:
         """Turn pictures into one input batch.
 
         Args:
-            images: Paths, file objects, PIL images or uint8 arrays `(height, width, 3)`.
+            images: One picture or a sequence of them, as for `classify`.
 
         Returns:
             A float32 array `(batch, height, width, channels)`, or channels first if the model is.
@@ -155,7 +155,7 @@ class Classifier(keras.Model):
         Raises:
             ImageError: A picture cannot be read; the message names it.
         """
-        batch = np.stack([self.preprocessing(image) for image in images])
+        batch = np.stack([self.preprocessing(image) for image in _as_list(images)])
         return batch if self.data_format == "channels_last" else batch.transpose(0, 3, 1, 2)
 
     def classify(self, images: Any, top: int = 5, batch_size: int = 32) -> list[list[Prediction]]:
@@ -196,6 +196,8 @@ class Classifier(keras.Model):
             directory: Folder to write; one that exists is replaced when the new one is complete.
 
         Raises:
+            WeightsError: A weight is NaN or infinite, or `directory` holds something that would be
+                lost: other files, or a trained network's tag, metrics, recipe or log.
             OSError: The disk is full or the place is not writable; an old folder is untouched.
         """
         from isozoo.models.folder import write_folder
@@ -220,19 +222,29 @@ class Classifier(keras.Model):
         return load_folder(directory)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor arguments."""
+        """Return the constructor arguments, and the names of the frozen layers."""
         return {
             **self.backbone.get_config(),
             "name": self.name,
             "trainable": self.trainable,
             "labels": list(self.labels),
             "preprocessing": self.preprocessing.to_dict(),
+            "frozen": [layer.name for layer in self._parts() if not layer.trainable],
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> Classifier:
         """Build the model from `get_config`'s result."""
-        return cls(**config)
+        arguments = {key: value for key, value in config.items() if key != "frozen"}
+        model = cls(**arguments)
+        if "frozen" in config:
+            for layer in model._parts():
+                layer.trainable = layer.name not in config["frozen"]
+        return model
+
+    def _parts(self) -> list[keras.layers.Layer]:
+        """Return backbone and head before their layers, which freezing them freezes too."""
+        return [self.backbone, self.head, *self.backbone.layers, *self.head.layers]
 
 
 def _as_list(images: Any) -> list[Any]:

@@ -97,8 +97,9 @@ def write_folder(
         The manifest that was written.
 
     Raises:
-        WeightsError: A variable is NaN or infinite, or `directory` holds files that are not a
-            weights folder's and would be lost.
+        WeightsError: A variable is NaN or infinite, or `directory` holds something that would be
+            lost: files that are not a weights folder's, or a tag, metrics, a recipe or a log where
+            none is given.
         ValueError: A metric or a number in the log is not finite.
         OSError: The disk is full or the place is not writable; an older folder is untouched.
 
@@ -112,8 +113,9 @@ def write_folder(
         >>> manifest.full_name, same.architecture == model.architecture
         ('isonet-8.cats', True)
     """
-    target = Path(directory).resolve()
+    target = Path(directory).expanduser().resolve()
     _refuse_foreign(target)
+    _refuse_loss(target, {"tag": tag, "metrics": metrics, RECIPE: recipe, LOG: log})
     # A copy, so that neither an optimiser nor a frozen layer of the original is written.
     model = _remade(model, model.dtype_policy, "channels_last")
     manifest = _described(model, tag, metrics or {}, licence)
@@ -160,6 +162,7 @@ def load_folder(
             misshapen, NaN or infinite; or the weights are those of another network.
         ValueError: `input_shape` has other channels than the network.
     """
+    directory = Path(directory).expanduser()
     if pins is not None:
         verify_files(directory, pins)
     manifest = read_manifest(directory)
@@ -168,7 +171,7 @@ def load_folder(
     model = _build(manifest, data_format, input_shape)
     _check_variables(manifest, named_variables(model), str(directory))
     for part, name in ((model.backbone, ENCODER), (model.head, HEAD)):
-        _assign(part, Path(directory) / name)
+        _assign(part, directory / name)
     values = named_values(model)
     check_finite(values, str(directory))
     found = fingerprint(model.architecture, values)
@@ -188,11 +191,34 @@ def _refuse_foreign(target: Path) -> None:
     """Refuse to replace a folder that holds anything but a weights folder's files."""
     if not target.is_dir():
         return
-    foreign = sorted({item.name for item in target.iterdir()} - {*REQUIRED, *OPTIONAL, MANIFEST})
+    found = {item.name for item in target.iterdir()}
+    # Without isozoo.json even a README.md or a config.json is somebody else's.
+    ours = {*REQUIRED, *OPTIONAL, MANIFEST} if MANIFEST in found else set()
+    foreign = sorted(found - ours)
     if foreign:
         raise WeightsError(
             f"cannot write a weights folder at {target}: it would replace "
             f"{', '.join(foreign[:5])}, which isozoo did not write; choose another place"
+        )
+
+
+def _refuse_loss(target: Path, given: Mapping[str, Any]) -> None:
+    """Refuse to replace a trained network's folder by one that says less of its training."""
+    if not (target / MANIFEST).is_file():
+        return
+    stored: dict[str, Any] = {name: (target / name).is_file() for name in (RECIPE, LOG)}
+    try:
+        manifest = read_manifest(target)
+    except WeightsError:
+        # Writing a damaged folder again is the way to mend it.
+        stored.update(tag=None, metrics=None)
+    else:
+        stored.update(tag=manifest.tag, metrics=manifest.metrics)
+    lost = [name for name, value in given.items() if stored[name] and not value]
+    if lost:
+        raise WeightsError(
+            f"cannot write a weights folder at {target}: the trained network there would lose its "
+            f"{', '.join(lost)}; give another directory"
         )
 
 

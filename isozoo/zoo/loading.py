@@ -10,7 +10,7 @@ from pathlib import Path
 
 import keras
 
-from isozoo.errors import WeightsError
+from isozoo.errors import UnknownNameError, WeightsError
 from isozoo.files import FileRecord
 from isozoo.models.architecture import architecture
 from isozoo.models.backbone import Backbone
@@ -55,13 +55,18 @@ def load(
     Raises:
         UnknownNameError: No such network or weights; the nearest names are given.
         WeightsError: The network has no weights, or its folder is missing or damaged.
-        ValueError: `input_shape` has other channels than the network.
+        ValueError: `input_shape` has other channels than the network, or `classes` is a text.
 
     Example:
         >>> load("r-isonet-81")
         Traceback (most recent call last):
         isozoo.errors.UnknownNameError: unknown model 'r-isonet-81'; did you mean ...
     """
+    if isinstance(classes, str):
+        raise ValueError(
+            f"classes must be a number or a list of labels, got the text {classes!r}; write "
+            f"{classes if classes.isdigit() else [classes]}"
+        )
     folder, pins = _locate(name)
     model = load_folder(
         folder, dtype=dtype, data_format=data_format, input_shape=input_shape, pins=pins
@@ -154,7 +159,14 @@ def _locate(name: str | os.PathLike[str]) -> tuple[Path, Mapping[str, FileRecord
     path = Path(text).expanduser()
     is_path = isinstance(name, os.PathLike) or "/" in text or os.sep in text
     if not is_path and catalog.is_known(text):
-        return _locate_record(catalog.info(text))
+        try:
+            return _locate_record(catalog.info(text))
+        except (UnknownNameError, WeightsError) as error:
+            if not (path / MANIFEST).is_file():
+                raise
+            raise type(error)(
+                f"{error}. There is a weights folder of that name here: write './{text}' for it"
+            ) from error
     if path.is_dir():
         return path, None
     if is_path:

@@ -102,6 +102,11 @@ def test_numbers_below_one_are_refused(model, options):
         model.classify(PIXELS[0], **options)
 
 
+@pytest.mark.parametrize("form", FORMS.values(), ids=list(FORMS))
+def test_one_picture_or_several_become_a_batch(model, path, form):
+    np.testing.assert_array_equal(model.preprocess(form(path)), model.preprocess([PIXELS[0]]))
+
+
 def test_a_file_that_is_no_picture_is_named(model, tmp_path):
     (tmp_path / "notes.txt").write_text("no picture")
     with pytest.raises(ImageError, match=r"notes\.txt"):
@@ -203,6 +208,28 @@ def test_a_saved_classifier_is_a_classifier_again(model, tmp_path):
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert type(loaded) is Classifier
     assert loaded.classify(PIXELS) == model.classify(PIXELS)
+
+
+FROZEN = {
+    "nothing": lambda model: [],
+    "encoder": lambda model: [model.backbone],
+    "head": lambda model: [model.head],
+    "stem": lambda model: [model.backbone.get_layer("stem_conv")],
+    "everything": lambda model: [model],
+}
+
+
+@pytest.mark.parametrize("frozen", FROZEN.values(), ids=list(FROZEN))
+def test_what_is_frozen_stays_frozen_when_saved(tmp_path, frozen):
+    model = Classifier(architecture("r-isonet-8", classes=4))
+    for part in frozen(model):
+        part.trainable = False
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    expected = [v.path for v in model.trainable_variables]
+    assert [v.path for v in loaded.trainable_variables] == expected
+    for name in ("backbone", "head"):
+        assert getattr(loaded, name).trainable == getattr(model, name).trainable
 
 
 def test_the_dense_layer_starts_as_pytorchs():

@@ -278,9 +278,50 @@ def test_the_classifier_saves_and_loads_itself(model, tmp_path):
 # Replacing, and failing to
 
 
+DESCRIPTION = {
+    "tag": "dogs",
+    "metrics": {"top1": 0.5},
+    "recipe": "epochs = 1\n",
+    "log": [{"epoch": 1, "loss": 3.0}],
+}
+
+
+@pytest.mark.parametrize(
+    ("option", "lost"), list(zip(DESCRIPTION, ("tag", "metrics", RECIPE, LOG), strict=True))
+)
+def test_a_trained_folder_is_not_replaced_by_one_that_says_less(folder, model, option, lost):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    given = {name: value for name, value in DESCRIPTION.items() if name != option}
+    with pytest.raises(WeightsError, match=f"would lose its {lost}; give another directory"):
+        write_folder(model, folder, **given)
+    with pytest.raises(WeightsError, match=f"lose its tag, metrics, {RECIPE}, {LOG}; give"):
+        model.save_pretrained(folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_folder_that_says_nothing_of_its_training_is_replaced(model, tmp_path):
+    network("isonet-8").save_pretrained(tmp_path / "out")
+    model.save_pretrained(tmp_path / "out")
+    assert_same(named_values(load_folder(tmp_path / "out")), named_values(model))
+
+
+def test_a_damaged_folder_is_mended_by_writing_it_again(folder, model):
+    (folder / MANIFEST).write_text("{")
+    write_folder(model, folder, recipe="epochs = 2\n", log=DESCRIPTION["log"])
+    assert_same(named_values(load_folder(folder)), named_values(model))
+
+
+def test_the_tilde_is_the_home_folder_in_both_directions(model, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    model.save_pretrained("~/out")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert_same(named_values(Classifier.from_pretrained("~/out")), named_values(model))
+
+
 def test_a_folder_is_replaced_by_the_new_one(folder):
     other = network("isonet-8")
-    write_folder(other, folder)
+    write_folder(other, folder, **DESCRIPTION)
     assert not (folder / CARD).exists()
     assert_same(named_values(load_folder(folder)), named_values(other))
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
@@ -296,7 +337,7 @@ def test_a_full_disk_leaves_the_old_folder_and_no_rest(folder, model, monkeypatc
     target = (Backbone, "save_weights") if place == "encoder" else (Manifest, "to_json")
     monkeypatch.setattr(*target, fill)
     with pytest.raises(OSError, match="No space left"):
-        write_folder(network("isonet-8"), folder)
+        write_folder(network("isonet-8"), folder, **DESCRIPTION)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
@@ -306,6 +347,17 @@ def test_a_folder_with_other_files_is_not_replaced(model, tmp_path):
     with pytest.raises(WeightsError, match=r"it would replace thesis.tex.*choose another place"):
         write_folder(model, tmp_path)
     assert (tmp_path / "thesis.tex").read_text() == "unsaved"
+
+
+@pytest.mark.parametrize("names", [[CARD], [CONFIG, METADATA, ENCODER, HEAD]])
+def test_a_folder_without_a_manifest_is_somebody_elses(model, tmp_path, names):
+    for name in names:
+        (tmp_path / name).write_text("theirs")
+    with pytest.raises(WeightsError, match=rf"it would replace {min(names)}.*choose another place"):
+        model.save_pretrained(tmp_path)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(
+        names, "theirs"
+    )
 
 
 def test_a_file_is_not_replaced(model, tmp_path):

@@ -66,6 +66,23 @@ def test_a_folder_does_not_hide_the_network_of_its_name(zoo, tmp_path, monkeypat
     assert isozoo.load("r-isonet-8").load_report.source.startswith(str(zoo))
 
 
+@pytest.mark.parametrize(
+    ("name", "error"), [("r-isonet-8.t", UnknownNameError), ("isonet-101", WeightsError)]
+)
+def test_a_folder_named_like_weights_that_do_not_exist_is_pointed_at(
+    zoo, tmp_path, expected, monkeypatch, name, error
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).mkdir()
+    with pytest.raises(error) as nothing:
+        isozoo.load(name)
+    assert "./" not in str(nothing.value)
+    shutil.copytree(zoo / "r-isonet-8.pets", tmp_path / name, dirs_exist_ok=True)
+    with pytest.raises(error, match=f"weights folder of that name here: write './{name}' for it"):
+        isozoo.load(name)
+    assert_same(isozoo.load(f"./{name}"), expected)
+
+
 def test_catalogued_weights_must_be_those_of_the_catalog(zoo, tmp_path, monkeypatch):
     """A folder that is sound in itself is refused if it is not the one that was catalogued."""
     place = tmp_path / "changed"
@@ -152,6 +169,12 @@ def test_a_new_head_keeps_shape_dtype_and_format(zoo):
     )
     assert model.dtype_policy.name == "mixed_bfloat16"
     assert model.input_shape == (None, 64, 64, 3)
+
+
+@pytest.mark.parametrize(("text", "meant"), [("37", r"write 37"), ("cat", r"write \['cat'\]")])
+def test_a_text_is_not_a_list_of_labels(zoo, text, meant):
+    with pytest.raises(ValueError, match=rf"a number or a list of labels, got .*{text}.*{meant}$"):
+        isozoo.load("r-isonet-8.pets", classes=text)
 
 
 def test_a_head_without_classes_is_refused(zoo):
