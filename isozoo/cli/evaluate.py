@@ -34,10 +34,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate and print each number beside the one that was reported."""
-    from isozoo.data.pipeline import reading_errors
-
-    with reading_errors():
-        result = isozoo.training.evaluate(args.name, args.data, args.split)
+    result = isozoo.training.evaluate(args.name, args.data, args.split)
     if args.json:
         output.print_json(result.to_dict())
     else:

@@ -32,10 +32,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Train, and say what came of it and where it lies."""
-    from isozoo.data.pipeline import reading_errors
-
-    with reading_errors():
-        done = isozoo.training.train(args.recipe, args.data, args.out, resume=args.resume)
+    done = isozoo.training.train(args.recipe, args.data, args.out, resume=args.resume)
     for metric, value in done.metrics.items():
         print(f"{metric}: {output.number(metric, value)}")
     print(f"weights: {done.directory}")

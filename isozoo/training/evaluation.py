@@ -59,7 +59,15 @@ def measure(model: Classifier, samples: Samples, batch_size: int = 64) -> dict[s
 
     Raises:
         WeightsError: A logit is NaN or infinite.
+        ImageError: A picture is damaged; the message names its file.
     """
+    from isozoo.data.pipeline import reading_errors
+
+    with reading_errors():
+        return _measured(model, samples, batch_size)
+
+
+def _measured(model: Classifier, samples: Samples, batch_size: int) -> dict[str, float]:
     from isozoo.data.pipeline import evaluation_dataset
 
     ranks, losses = [], []

@@ -67,6 +67,7 @@ def train(
         DataError: The data are not laid out as expected, or the splits have different classes.
         WeightsError: There are checkpoints, but none that this recipe can continue from.
         DivergedError: The loss was no longer finite.
+        ImageError: A picture is damaged; the message names its file.
     """
     plan, text = Recipe.read(recipe), Path(recipe).read_text("utf-8")
     training, validation = (ImageFolder.open(data, split) for split in ("train", "val"))
@@ -102,7 +103,7 @@ def _fit(
     checkpoints: Checkpoints,
 ) -> Classifier:
     """Run all phases, from the newest checkpoint on if there is one."""
-    from isozoo.data.pipeline import steps_per_epoch
+    from isozoo.data.pipeline import reading_errors, steps_per_epoch
 
     keras.utils.set_random_seed(plan.seed)
     model = Classifier(
@@ -119,7 +120,7 @@ def _fit(
     settings |= {"classes": list(training.classes), "images": len(training)}
     done = checkpoints.restore(model, settings)
     log = EpochLog(directory / "log.jsonl", done, steps * plan.batch_size)
-    with ProgressBar(plan.epochs, done, steps) as progress:
+    with ProgressBar(plan.epochs, done, steps) as progress, reading_errors():
         save = AfterEpoch(lambda epoch: checkpoints.save(model, epoch, settings))
         _run_phases(plan, model, training, validation, done, log, [log, save, progress])
     return model
