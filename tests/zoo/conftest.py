@@ -6,7 +6,7 @@ import pytest
 import isozoo
 from isozoo.models.folder import write_folder
 from isozoo.models.variables import named_variables
-from isozoo.zoo import catalog, loading
+from isozoo.zoo import catalog, locating
 
 
 def small_network(labels=("cat", "dog", "owl")):
@@ -42,5 +42,5 @@ def zoo(weights, tmp_path, monkeypatch):
     path.write_text(catalog.build_catalog(weights))
     monkeypatch.setattr(catalog, "CATALOG", path)
     monkeypatch.setattr(catalog, "WEIGHTS", weights)
-    monkeypatch.setattr(loading, "PLACES", (tmp_path / "bundled", weights))
+    monkeypatch.setattr(locating, "PLACES", (tmp_path / "bundled", weights))
     return weights

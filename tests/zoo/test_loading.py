@@ -9,7 +9,7 @@ import pytest
 import isozoo
 from isozoo.errors import UnknownNameError, WeightsError
 from isozoo.models.variables import named_values
-from isozoo.zoo import loading
+from isozoo.zoo import locating
 from tests.zoo.conftest import small_network
 
 IMAGES = np.linspace(-1, 1, 2 * 32 * 32 * 3, dtype="float32").reshape(2, 32, 32, 3)
@@ -42,7 +42,7 @@ def test_a_network_is_loaded_with_its_default_weights(zoo):
 
 
 def test_bundled_weights_come_first(zoo):
-    bundled = loading.PLACES[0] / "r-isonet-8.pets"
+    bundled = locating.PLACES[0] / "r-isonet-8.pets"
     shutil.copytree(zoo / "r-isonet-8.pets", bundled)
     assert isozoo.load("r-isonet-8.pets").load_report.source == str(bundled)
 
@@ -89,7 +89,7 @@ def test_catalogued_weights_must_be_those_of_the_catalog(zoo, tmp_path, monkeypa
     other = small_network(labels=("owl", "dog", "cat"))
     other.save_pretrained(place / "r-isonet-8.pets")
     assert isozoo.load(place / "r-isonet-8.pets").labels == ("owl", "dog", "cat")
-    monkeypatch.setattr(loading, "PLACES", (place,))
+    monkeypatch.setattr(locating, "PLACES", (place,))
     with pytest.raises(WeightsError, match=r"r-isonet-8.pets lacks log.jsonl|changed"):
         isozoo.load("r-isonet-8.pets")
 
@@ -120,7 +120,7 @@ def test_a_file_is_not_a_folder(zoo):
 
 
 def test_weights_that_are_not_on_this_machine_are_refused(zoo, tmp_path, monkeypatch):
-    monkeypatch.setattr(loading, "PLACES", (tmp_path / "a", tmp_path / "b"))
+    monkeypatch.setattr(locating, "PLACES", (tmp_path / "a", tmp_path / "b"))
     with pytest.raises(
         WeightsError,
         match=r"'r-isonet-8.pets' are not on this machine \(looked in .*a, .*b\); give",
