@@ -37,6 +37,7 @@ def _table(head: str, rows: Iterable[Iterable[str]]) -> str:
 def weights_table() -> str:
     """Return one row for each set of weights."""
     records = [isozoo.info(name) for name in isozoo.list_models(pretrained=True)]
+    records = [record for record in records if record.metrics]
     return _table(
         "weights|parameters:|GFLOPs:|top-1:|top-5:|licence",
         (
@@ -57,6 +58,8 @@ def runs_table() -> str:
     """Return one row for each set of weights: what its training log says."""
     rows = []
     for name in isozoo.list_models(pretrained=True):
+        if not isozoo.info(name).recipe:
+            continue
         text = (ROOT / "weights" / name / "log.jsonl").read_text(encoding="utf-8")
         epochs = [json.loads(line) for line in text.splitlines()]
         sizes = sorted({epoch["size"] for epoch in epochs})

@@ -1,7 +1,8 @@
 """The catalog: one record per network and per published weights, read without Keras or NumPy.
 
-`catalog.json` is generated from the weights folders; `python -m isozoo.zoo.catalog --write` renews
-it, and without `--write` the command fails if the file is stale.
+`catalog.json` is generated from the weights folders, from `releases.json` (what the networks'
+authors released) and from `pins.json` (what was published where); `python -m isozoo.zoo.catalog
+--write` renews it, and without `--write` the command fails if the file is stale.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -23,11 +24,33 @@ from isozoo.files import FileRecord, atomic_write
 from isozoo.models.architecture import architecture_names, split_name
 
 CATALOG = Path(__file__).with_name("catalog.json")
+RELEASES = Path(__file__).with_name("releases.json")
+PINS = Path(__file__).with_name("pins.json")
 SIZES = Path(__file__).parent.parent / "models" / "sizes.json"
 WEIGHTS = Path(__file__).parents[2] / "weights"
 
 #: Where an architecture has weights under several tags, the first of these is its default.
 TAGS = ("imagenet", "imagenette", "cifar10")
+
+
+@dataclass(frozen=True)
+class Release:
+    """Where the authors of a network released its weights, as a PyTorch checkpoint.
+
+    Args:
+        source: The authors' repository, whose licence is the record's.
+        file_id: Google Drive's name of the checkpoint.
+        dropout: Probability of dropping a pooled feature that they were trained with, in [0, 1).
+    """
+
+    source: str
+    file_id: str
+    dropout: float
+
+    @property
+    def url(self) -> str:
+        """Page of the checkpoint, for a browser."""
+        return f"https://drive.google.com/file/d/{self.file_id}/view"
 
 
 @dataclass(frozen=True)
@@ -40,12 +63,16 @@ class Record:
         tag: What the weights were trained on; None without weights.
         parameters: Number of learned values; with 1000 classes where there are no weights.
         gflops: Thousand million multiply-adds for one image of the usual size.
-        metrics: Measured numbers by name; `top1` and `top5` are shares in [0, 1].
+        metrics: Numbers measured with isozoo, by name; `top1` and `top5` are shares in [0, 1].
+        reported: Numbers that the authors of the weights state, by name, in the same units; not
+            measured with isozoo.
         licence: SPDX identifier of the weights' licence.
         recipe: Path of the recipe in the weights' repository.
-        files: Size and SHA-256 of every file of the weights folder.
+        files: Size and SHA-256 of every file of the weights folder; empty where no folder was
+            published, only a release.
         repository: Hub repository that holds the folder; None until it is published.
         commit: Commit of that repository; None until it is published.
+        release: Where the authors' checkpoint is; None for weights that isozoo trained.
     """
 
     name: str
@@ -54,11 +81,13 @@ class Record:
     parameters: int
     gflops: float
     metrics: Mapping[str, float] = field(default_factory=dict)
+    reported: Mapping[str, float] = field(default_factory=dict)
     licence: str | None = None
     recipe: str | None = None
     files: Mapping[str, FileRecord] = field(default_factory=dict)
     repository: str | None = None
     commit: str | None = None
+    release: Release | None = None
 
 
 def list_models(pattern: str | None = None, pretrained: bool = False) -> list[str]:
@@ -97,7 +126,7 @@ def info(name: str) -> Record:
             any, else the record of the untrained network.
 
     Returns:
-        The record.
+        The record; what was never measured or published is empty or None in it.
 
     Raises:
         UnknownNameError: There is no such network, or no such weights of it; the nearest names
@@ -105,8 +134,8 @@ def info(name: str) -> Record:
 
     Example:
         >>> record = info("r-isonet-50")
-        >>> record.architecture, f"{record.parameters:,}"
-        ('r-isonet-50', '25,526,648')
+        >>> record.name, f"{record.parameters:,}", record.reported
+        ('r-isonet-50.imagenet', '25,526,648', {'top1': 0.7618})
     """
     base, tag = split_name(name)
     known = architecture_names()
@@ -132,20 +161,56 @@ def is_known(name: str) -> bool:
 
 
 def build_catalog(weights: Path | None = None) -> str:
-    """Return the text of `catalog.json` for the weights folders under a directory.
+    """Return the text of `catalog.json`: weights folders, the authors' releases, and pins.
 
     Args:
-        weights: The directory, by default `weights` at the root of the repository; one that
-            does not exist holds no weights.
+        weights: Directory of the weights folders, by default `weights` at the root of the
+            repository; one that does not exist holds none.
 
     Raises:
-        WeightsError: A folder's manifest is damaged, or a file does not match it.
+        WeightsError: A folder's manifest is damaged, a file does not match it, or weights are
+            pinned that there are none of.
     """
     from isozoo.models.manifest import MANIFEST
 
-    folders = sorted(path.parent for path in (weights or WEIGHTS).glob(f"*/{MANIFEST}"))
-    records = [asdict(_record_of(folder)) for folder in folders]
-    return json.dumps(sorted(records, key=lambda r: _natural(r["name"])), indent=2) + "\n"
+    records = _released()
+    for folder in (path.parent for path in (weights or WEIGHTS).glob(f"*/{MANIFEST}")):
+        found = _record_of(folder)
+        if found.name in records:
+            released = records[found.name]
+            found = replace(found, reported=released.reported, release=released.release)
+        records[found.name] = found
+    for name, pin in _read(PINS, {}).items():
+        if name not in records:
+            raise WeightsError(
+                f"{PINS.name} pins '{name}', of which there is neither a weights folder nor a "
+                "release; remove the pin or put the folder back"
+            )
+        records[name] = replace(records[name], **pin)
+    ordered = sorted(records.values(), key=lambda record: _natural(record.name))
+    return json.dumps([asdict(record) for record in ordered], indent=2) + "\n"
+
+
+def _released() -> dict[str, Record]:
+    """Return the records of the weights that the networks' authors released."""
+    listed = _read(RELEASES, {"weights": []})
+    records = {}
+    for row in listed["weights"]:
+        base, tag = split_name(row["name"])
+        records[row["name"]] = Record(
+            name=row["name"],
+            architecture=base,
+            tag=tag,
+            **_sizes()[base],
+            reported={"top1": row["top1"]},
+            licence=listed["licence"],
+            release=Release(listed["source"], row["file_id"], row["dropout"]),
+        )
+    return records
+
+
+def _read(path: Path, otherwise: Any) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else otherwise
 
 
 def _record_of(folder: Path) -> Record:
@@ -184,7 +249,8 @@ def _read_weights(path: Path) -> Mapping[str, Record]:
 
 def _from_json(record: dict[str, Any]) -> Record:
     files = {name: FileRecord(**file) for name, file in record["files"].items()}
-    return Record(**{**record, "files": files})
+    release = record["release"] and Release(**record["release"])
+    return Record(**{**record, "files": files, "release": release})
 
 
 def _sizes() -> Mapping[str, dict[str, Any]]:

@@ -38,6 +38,8 @@ def weights(tmp_path_factory):
 @pytest.fixture
 def zoo(weights, tmp_path, monkeypatch):
     """The catalog and the places to look in, replaced by those of the small zoo."""
+    for name in ("RELEASES", "PINS"):
+        monkeypatch.setattr(catalog, name, tmp_path / f"{name.lower()}.json")
     path = tmp_path / "catalog.json"
     path.write_text(catalog.build_catalog(weights))
     monkeypatch.setattr(catalog, "CATALOG", path)

@@ -32,8 +32,11 @@ def test_every_weights_have_a_record():
         record = isozoo.info(name)
         assert record.name == name == f"{record.architecture}.{record.tag}"
         assert record.licence
-        assert 0 < record.metrics["top1"] <= record.metrics["top5"] <= 1
-        assert "isozoo.json" in record.files
+        if record.release is None:
+            assert 0 < record.metrics["top1"] <= record.metrics["top5"] <= 1
+            assert "isozoo.json" in record.files
+        else:
+            assert 0 < record.reported["top1"] < 1
 
 
 # Listing
@@ -75,12 +78,11 @@ def test_weights_are_listed_with_their_tags(zoo):
 
 
 def test_a_network_without_weights_has_its_size_and_nothing_else():
-    record = isozoo.info("r-isonet-50")
-    assert record.name == record.architecture == "r-isonet-50"
-    assert record.parameters == 25_526_648
+    record = isozoo.info("resnet-50")
+    assert record.name == record.architecture == "resnet-50"
+    assert record.parameters == 25_557_032
     assert (record.tag, record.licence, record.recipe, record.commit) == (None,) * 4
-    assert record.metrics == {}
-    assert record.files == {}
+    assert (record.metrics, record.reported, record.files, record.release) == ({}, {}, {}, None)
 
 
 def test_weights_have_everything_their_folder_says(zoo):
@@ -124,10 +126,79 @@ def test_an_unknown_name_is_refused_with_the_nearest(zoo, name, message):
         isozoo.info(name)
 
 
+# The authors' releases
+
+RELEASES = {
+    "source": "https://github.com/HaozhiQi/ISONet",
+    "licence": "MIT",
+    "weights": [
+        {"name": "r-isonet-8.imagenet", "dropout": 0.4, "top1": 0.5, "file_id": "abc"},
+        {"name": "r-isonet-8.pets", "dropout": 0.0, "top1": 0.4, "file_id": "def"},
+    ],
+}
+
+
+def test_the_paper_released_every_network_with_and_without_dropout():
+    released = [
+        record
+        for record in map(isozoo.info, isozoo.list_models(pretrained=True))
+        if record.release is not None
+    ]
+    expected = [
+        f"{family}-{depth}.{tag}"
+        for family in ("isonet", "r-isonet")
+        for depth in (18, 34, 50, 101)
+        for tag in ("imagenet", "imagenet-nodropout")
+    ]
+    assert [record.name for record in released] == expected
+    assert len({record.release.file_id for record in released}) == 16
+    for record in released:
+        assert record.licence == "MIT"
+        assert record.release.source == "https://github.com/HaozhiQi/ISONet"
+        assert record.release.url.endswith(f"/{record.release.file_id}/view")
+        usual = isozoo.architecture(record.architecture).dropout
+        assert record.release.dropout == (usual if record.tag == "imagenet" else 0.0)
+        assert record.metrics == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "top1"),
+    [("isonet-18", 0.6810), ("isonet-101", 0.7101), ("r-isonet-50", 0.7618)],
+)
+def test_the_better_of_two_trainings_is_the_default(name, top1):
+    """The one with dropout, in all eight pairs."""
+    default, other = isozoo.info(name), isozoo.info(f"{name}.imagenet-nodropout")
+    assert default.name == f"{name}.imagenet"
+    assert default.reported["top1"] == top1 > other.reported["top1"]
+
+
+def test_what_authors_report_is_kept_apart_from_what_was_measured(zoo):
+    catalog.RELEASES.write_text(json.dumps(RELEASES))
+    catalog.CATALOG.write_text(catalog.build_catalog())
+    catalog._read_weights.cache_clear()
+    released, both = isozoo.info("r-isonet-8"), isozoo.info("r-isonet-8.pets")
+    assert (released.reported, released.metrics) == ({"top1": 0.5}, {})
+    assert (both.reported["top1"], both.metrics["top1"]) == (0.4, 0.5)
+    assert both.release == catalog.Release(RELEASES["source"], "def", 0.0)
+    assert "isozoo.json" in both.files
+
+
+def test_what_was_published_is_pinned(zoo):
+    catalog.PINS.write_text('{"r-isonet-8.pets": {"repository": "a/b", "commit": "0123"}}')
+    pinned, other = json.loads(catalog.build_catalog())[::-1]
+    assert (pinned["name"], pinned["repository"], pinned["commit"]) == (
+        "r-isonet-8.pets", "a/b", "0123",
+    )  # fmt: skip
+    assert other["repository"] is other["commit"] is None
+    catalog.PINS.write_text('{"r-isonet-8.cats": {"repository": "a/b", "commit": "0123"}}')
+    with pytest.raises(WeightsError, match=r"pins 'r-isonet-8.cats', of which there is neither"):
+        catalog.build_catalog()
+
+
 # Generation
 
 
-def test_a_changed_file_is_not_catalogued(weights, tmp_path):
+def test_a_changed_file_is_not_catalogued(zoo, weights, tmp_path):
     folder = tmp_path / "weights" / "r-isonet-8.pets"
     folder.mkdir(parents=True)
     for path in (weights / "r-isonet-8.pets").iterdir():
@@ -145,7 +216,7 @@ def test_a_folder_is_catalogued_under_its_own_name_only(tmp_path, name, tag):
         catalog.build_catalog(tmp_path)
 
 
-def test_no_weights_make_an_empty_catalog(tmp_path):
+def test_no_weights_make_an_empty_catalog(zoo, tmp_path):
     assert catalog.build_catalog(tmp_path / "nowhere") == "[]\n"
 
 
