@@ -11,7 +11,7 @@ from isozoo.regularizers import model_penalty, orthogonality_penalty
 from isozoo.zoo.official import load_state_dict
 from tests.keyed import Fixture, crc32, keyed_state_dict
 
-#: Our name of each original network; those in LARGE are read from ../shared.
+#: Our name of each original network.
 NAMES = {
     "cifar20_isonet": "isonet-20",
     "cifar20_risonet": "r-isonet-20",
@@ -21,9 +21,7 @@ NAMES = {
     "isonet18": "isonet-18",
     "risonet50": "r-isonet-50",
 }
-LARGE = ("isonet18", "risonet50")
-SLOW = [pytest.param(n, marks=pytest.mark.slow) if n == "risonet50" else n for n in NAMES]
-SLOW_WITH_STAGES = [name for name in SLOW if name != "fixup_cifar20"]
+WITH_STAGES = [name for name in NAMES if name != "fixup_cifar20"]
 
 
 class Run:
@@ -48,45 +46,43 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def runs(root, request):
+def runs(root):
     made: dict[str, Run] = {}
 
     def run(name: str) -> Run:
         if name not in made:
             folder = root / "tests" / "golden" / "official"
-            if name in LARGE:
-                folder = request.getfixturevalue("shared") / "fixtures"
             made[name] = Run(Fixture(folder, name), NAMES[name])
         return made[name]
 
     return run
 
 
-@pytest.mark.parametrize("name", SLOW)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_rule_draws_the_weights_the_numbers_were_made_with(runs, name):
     run = runs(name)
     assert crc32(run.original.state_dict) == run.facts["weights_crc32"]
 
 
-@pytest.mark.parametrize("name", SLOW)
+@pytest.mark.parametrize("name", NAMES)
 def test_logits_are_the_authors(runs, name):
     run = runs(name)
     np.testing.assert_allclose(run.stages["head"], run.arrays["logits_f64"], rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", SLOW)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_whole_classifier_gives_the_logits_of_its_parts(runs, name):
     run = runs(name)
     logits = keras.ops.convert_to_numpy(run.model(run.original.images, training=False))
     np.testing.assert_allclose(logits, run.stages["head"], rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", SLOW)
+@pytest.mark.parametrize("name", NAMES)
 def test_parameters_are_counted_as_the_authors_count_them(runs, name):
     assert parameter_count(runs(name).model) == runs(name).facts["num_parameters"]
 
 
-@pytest.mark.parametrize("name", SLOW_WITH_STAGES)
+@pytest.mark.parametrize("name", WITH_STAGES)
 def test_every_stage_has_the_authors_mean_and_deviation(runs, name):
     run = runs(name)
     assert run.facts["stage_names"] == list(run.stages)
@@ -95,7 +91,7 @@ def test_every_stage_has_the_authors_mean_and_deviation(runs, name):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", SLOW_WITH_STAGES)
+@pytest.mark.parametrize("name", WITH_STAGES)
 def test_every_stage_has_the_authors_values_in_the_authors_places(runs, name):
     run = runs(name)
     for stage, shape in run.facts["stage_shapes_nchw"].items():
@@ -106,7 +102,7 @@ def test_every_stage_has_the_authors_values_in_the_authors_places(runs, name):
         np.testing.assert_allclose(found, run.arrays[f"slice_{stage}_f64"], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", SLOW_WITH_STAGES)
+@pytest.mark.parametrize("name", WITH_STAGES)
 def test_the_penalty_of_every_convolution_is_the_authors(runs, name):
     run = runs(name)
     found = [
@@ -117,7 +113,7 @@ def test_the_penalty_of_every_convolution_is_the_authors(runs, name):
     np.testing.assert_allclose(sum(found), run.facts["ortho_f64"], rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", SLOW_WITH_STAGES)
+@pytest.mark.parametrize("name", WITH_STAGES)
 def test_the_penalty_of_the_model_is_the_authors_total(runs, name):
     run = runs(name)
     np.testing.assert_allclose(float(model_penalty(run.model)), run.facts["ortho_f64"], rtol=1e-5)
