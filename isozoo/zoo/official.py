@@ -8,16 +8,18 @@ differently; a second table translates their keys first.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from isozoo.errors import WeightsError
+from isozoo.data.labels import imagenet_classes
+from isozoo.errors import DataError, WeightsError
 from isozoo.models.architecture import architecture
 from isozoo.models.classifier import Classifier
 from isozoo.models.variables import check_finite, named_variables
+from isozoo.zoo.torchfile import state_dict_of
 
 
 def _kernel(value: np.ndarray) -> np.ndarray:
@@ -81,7 +83,12 @@ FIXUP_BLOCK = {
 
 
 def load_state_dict(
-    state_dict: Mapping[str, Any], name: str, *, dtype: str | keras.DTypePolicy | None = None
+    state_dict: Mapping[str, Any],
+    name: str,
+    *,
+    labels: Sequence[str] | None = None,
+    dropout: float | None = None,
+    dtype: str | keras.DTypePolicy | None = None,
 ) -> Classifier:
     """Return a classifier with the weights of an original PyTorch checkpoint.
 
@@ -93,15 +100,19 @@ def load_state_dict(
             `hongyi-zhang/Fixup` save them: bare or under `"net"`, with or without `module.` before
             each key.
         name: Name of the architecture, such as `"r-isonet-50"`.
+        labels: One name per class; by default ImageNet's for 1000 classes, else numbers.
+        dropout: Probability of dropping a pooled feature that the weights were trained with, in
+            [0, 1); the family's if None.
         dtype: Dtype policy of the layers; Keras's default if None.
 
     Returns:
-        The classifier, with numbers for labels.
+        The classifier.
 
     Raises:
         UnknownNameError: No such architecture; the nearest names are given.
         WeightsError: A key is left over, a variable gets no value, or a value has another shape
             or is NaN or infinite.
+        DataError: There are more or fewer labels than classes.
 
     Example:
         >>> load_state_dict({"net": {"module.stem.conv.weight": np.ones((9, 3, 3, 3))}}, "isonet-8")
@@ -116,7 +127,9 @@ def load_state_dict(
             f"these are not the weights of {name}: no key 'head.fc.weight' or 'fc.weight' holds a "
             f"matrix (found {keys}); give the checkpoint's state_dict and the network's name"
         )
-    model = Classifier(architecture(name, classes=head.shape[0]), dtype=dtype)
+    changes = {"classes": head.shape[0], "dropout": dropout}
+    described = architecture(name, **{k: v for k, v in changes.items() if v is not None})
+    model = Classifier(described, _labels(labels, described.classes), dtype=dtype)
     values = _matched(arrays, model, name)
     check_finite(values, f"the checkpoint given for {name}")
     variables = named_variables(model)
@@ -141,11 +154,20 @@ def official_key(key: str) -> str:
     return FIXUP.get(key, key)
 
 
+def _labels(labels: Sequence[str] | None, classes: int) -> Sequence[str] | None:
+    if labels is None:
+        return tuple(imagenet_classes().values()) if classes == len(imagenet_classes()) else None
+    if len(labels) != classes:
+        raise DataError(
+            f"the checkpoint has {classes} classes, {len(labels)} labels were given; give one "
+            "for each class, in the order of the outputs"
+        )
+    return labels
+
+
 def _normalised(state_dict: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    if isinstance(state_dict.get("net"), Mapping):
-        state_dict = state_dict["net"]
     arrays: dict[str, np.ndarray] = {}
-    for key, value in state_dict.items():
+    for key, value in state_dict_of(state_dict).items():
         name = official_key(key)
         if name in arrays:
             raise WeightsError(

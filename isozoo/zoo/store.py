@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from isozoo.models.manifest import MANIFEST
@@ -39,6 +41,24 @@ def stored(name: str) -> Path | None:
     """
     folder = store_directory() / name
     return folder if (folder / MANIFEST).is_file() else None
+
+
+@contextlib.contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Hold back every other process, and thread, that works on the same weights.
+
+    Args:
+        name: Full name of the weights. The same thread may ask again while it holds them.
+
+    Raises:
+        OSError: The store cannot be written.
+    """
+    from filelock import FileLock
+
+    place = _home() / "locks"
+    place.mkdir(parents=True, exist_ok=True)
+    with FileLock(place / f"{name}.lock", is_singleton=True):
+        yield
 
 
 def _home() -> Path:

@@ -1,0 +1,230 @@
+"""From the authors' PyTorch checkpoints to weights folders."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from isozoo.errors import WeightsError
+from isozoo.files import FileRecord
+from isozoo.models.architecture import architecture, split_name
+from isozoo.models.folder import write_folder
+from isozoo.models.manifest import Manifest
+from isozoo.zoo import catalog
+from isozoo.zoo.official import load_state_dict
+from isozoo.zoo.store import downloads_directory, locked, store_directory, stored
+from isozoo.zoo.torchfile import check_container, import_extra, read_checkpoint
+
+#: Seconds without a byte after which a download is given up, and how often it is taken up again.
+PATIENCE = 60
+RETRIES = 3
+
+
+class Conversion(NamedTuple):
+    """What `convert_checkpoint` did.
+
+    Args:
+        folder: The weights folder that was written.
+        manifest: What it says of itself.
+        checkpoint: The file that was read.
+        found: Size and SHA-256 of that file. Its authors state neither, so they are what was
+            found and not what was checked.
+        release: Where the authors released it; None for a checkpoint that is not in the catalog.
+    """
+
+    folder: Path
+    manifest: Manifest
+    checkpoint: Path
+    found: FileRecord
+    release: catalog.Release | None
+
+
+def convert_checkpoint(
+    source: str | os.PathLike[str],
+    model: str | None = None,
+    *,
+    tag: str | None = None,
+    out: str | os.PathLike[str] | None = None,
+    labels: Sequence[str] | None = None,
+) -> Conversion:
+    """Write a weights folder from a PyTorch checkpoint of `HaozhiQi/ISONet` or `Fixup`.
+
+    Nothing in the checkpoint is run: it is read as numbers, each of which must find its variable.
+
+    Args:
+        source: The checkpoint; or, without `model`, the name of weights that their authors
+            released (`"r-isonet-50.imagenet"`), which are fetched from Google Drive.
+        model: Name of the network (`"r-isonet-50"`), or of released weights where `source` is
+            their checkpoint.
+        tag: What the weights were trained on, if `model` does not say it.
+        out: Folder to write. By default released weights go where `isozoo.load` finds them by
+            name (`isozoo.zoo.store`), others to a folder of their name in the current one.
+        labels: One name per class; by default ImageNet's for 1000 classes, else numbers.
+
+    Returns:
+        What was read and written.
+
+    Raises:
+        UnknownNameError: No such network or weights.
+        WeightsError: The checkpoint cannot be fetched, is damaged or hostile, or is not of that
+            network.
+        DataError: There are more or fewer labels than classes.
+        MissingExtraError: PyTorch or gdown is not installed; the message says how to get it.
+        OSError: The folder cannot be written.
+
+    Example:
+        >>> convert_checkpoint("best.pt")
+        Traceback (most recent call last):
+        isozoo.errors.WeightsError: cannot tell which network 'best.pt' holds; say it, as in ...
+    """
+    record = _record(source, model, tag)
+    import_extra("torch")  # before hundreds of megabytes are fetched in vain
+    with locked(record.name) if record.release else contextlib.nullcontext():
+        checkpoint = Path(source).expanduser() if model else fetch_release(record)
+        target = Path(out).expanduser() if out else _usual_place(record)
+        return _converted(checkpoint, record, target, labels)
+
+
+def convert_release(record: catalog.Record) -> Path:
+    """Return the folder of weights that their authors released, fetched and converted if needed.
+
+    Args:
+        record: The weights' record, with a release.
+
+    Returns:
+        The folder in the store. Several processes that ask at once convert once.
+
+    Raises:
+        WeightsError: As for `convert_checkpoint`.
+        MissingExtraError: As for `convert_checkpoint`.
+        OSError: As for `convert_checkpoint`.
+    """
+    with locked(record.name):
+        return stored(record.name) or convert_checkpoint(record.name).folder
+
+
+def fetch_release(record: catalog.Record) -> Path:
+    """Return the authors' checkpoint of released weights, downloaded unless it is here already.
+
+    A download that was cut off is taken up where it ended; the file gets its name when it is whole
+    and is a checkpoint. Nobody states its hash.
+
+    Args:
+        record: The weights' record, with a release.
+
+    Returns:
+        The file, in `isozoo.zoo.store.downloads_directory()`.
+
+    Raises:
+        WeightsError: The file cannot be fetched, or what came is no checkpoint.
+        MissingExtraError: gdown is not installed.
+        OSError: The file cannot be written.
+    """
+    release = record.release
+    if release is None:
+        raise WeightsError(
+            f"the authors of {record.name} released no checkpoint; there are those of "
+            f"{', '.join(_released())}"
+        )
+    target = downloads_directory() / f"{record.name}.pt"
+    if not target.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        arrived = target.with_suffix(".fetched")
+        _download(release, arrived, record.name)
+        try:
+            check_container(arrived)
+        except WeightsError as error:
+            arrived.unlink()
+            raise WeightsError(f"{error}. {_by_hand(release, record.name)}") from error
+        arrived.replace(target)
+    return target
+
+
+def _download(release: catalog.Release, target: Path, name: str) -> None:
+    gdown, requests = import_extra("gdown"), import_extra("requests")
+    try:
+        with _progress(name) as progress:
+            gdown.download(
+                id=release.file_id,
+                output=str(target),
+                quiet=True,
+                resume=True,
+                use_cookies=False,
+                timeout=PATIENCE,
+                retries=RETRIES,
+                progress=progress,
+            )
+    except (gdown.exceptions.DownloadError, requests.exceptions.RequestException) as error:
+        raise WeightsError(
+            f"cannot fetch {name} from Google Drive ({' '.join(str(error).split())}); what arrived "
+            f"is kept in {target.parent}, and the same command goes on from there. "
+            f"{_by_hand(release, name)}"
+        ) from error
+
+
+def _by_hand(release: catalog.Release, name: str) -> str:
+    return (
+        f"Or open {release.url} in a browser, save the file and run "
+        f"`isozoo convert FILE --model {name}`"
+    )
+
+
+@contextlib.contextmanager
+def _progress(name: str) -> Iterator[Any]:
+    """Yield what gdown tells how far it is; a bar where a person can see it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+
+    console = Console(stderr=True)
+    columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bars:
+        bar = bars.add_task(f"Fetching {name}", total=None)
+        yield lambda done, total: bars.update(bar, completed=done, total=total)
+
+
+def _record(source: str | os.PathLike[str], model: str | None, tag: str | None) -> catalog.Record:
+    """Return the catalog's record of what is converted, or one made up for a stranger's."""
+    released = _released()
+    if model is None:
+        text = os.fspath(source)
+        if catalog.is_known(text):
+            return catalog.info(text)
+        raise WeightsError(
+            f"cannot tell which network '{text}' holds; say it, as in `isozoo convert {text} "
+            f"--model r-isonet-50`. Without --model these can be fetched: {', '.join(released)}"
+        )
+    base, named = split_name(model)
+    if tag and named and tag != named:
+        raise WeightsError(f"the model '{model}' has another tag than '{tag}'; give one of them")
+    tag = tag or named
+    full = f"{base}.{tag}" if tag else base
+    described = architecture(base)  # refuses a name that no network has
+    return released.get(full) or catalog.Record(full, described.name, tag, 0, 0.0)
+
+
+def _released() -> dict[str, catalog.Record]:
+    """Return the records of what the networks' authors released, by name."""
+    records = [catalog.info(name) for name in catalog.list_models(pretrained=True)]
+    return {record.name: record for record in records if record.release}
+
+
+def _usual_place(record: catalog.Record) -> Path:
+    return store_directory() / record.name if record.release else Path(record.name)
+
+
+def _converted(
+    checkpoint: Path, record: catalog.Record, target: Path, labels: Sequence[str] | None
+) -> Conversion:
+    model = load_state_dict(
+        read_checkpoint(checkpoint),
+        record.architecture,
+        labels=labels,
+        dropout=record.release.dropout if record.release else None,
+    )
+    manifest = write_folder(model, target, tag=record.tag, licence=record.licence)
+    return Conversion(target, manifest, checkpoint, FileRecord.of(checkpoint), record.release)
