@@ -137,6 +137,8 @@ class Classifier(keras.Model):
         self.head = head
         #: Which variables were read from where, once weights were loaded.
         self.load_report: Any = None
+        #: What the folder they were read from says of them.
+        self.provenance: Any = None
 
     @property
     def data_format(self) -> str:

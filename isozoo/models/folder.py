@@ -7,11 +7,12 @@ are in Keras's preset format, so `keras.saving.load_model(folder)` returns the b
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,6 +23,7 @@ import numpy as np
 from isozoo import __version__
 from isozoo.errors import WeightsError
 from isozoo.files import FileRecord, atomic_directory
+from isozoo.models.card import card
 from isozoo.models.classifier import Classifier
 from isozoo.models.golden import golden_arrays
 from isozoo.models.manifest import (
@@ -36,10 +38,12 @@ from isozoo.models.manifest import (
     OPTIONAL,
     RECIPE,
     REQUIRED,
+    Log,
     Manifest,
     read_manifest,
     verify_files,
 )
+from isozoo.models.provenance import Provenance, subject_of
 from isozoo.models.variables import (
     check_finite,
     copy_variables,
@@ -48,8 +52,6 @@ from isozoo.models.variables import (
     named_variables,
     parameter_count,
 )
-
-Log = Sequence[Mapping[str, Any]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,11 +62,13 @@ class LoadReport:
         source: The folder the weights came from.
         assigned: Names of the variables that were read from it.
         fresh: Names of the variables that were initialised instead.
+        adapted: Names of the variables that were computed from what was read.
     """
 
     source: str
     assigned: tuple[str, ...]
     fresh: tuple[str, ...] = ()
+    adapted: tuple[str, ...] = ()
 
 
 def write_folder(
@@ -76,11 +80,13 @@ def write_folder(
     licence: str | None = None,
     recipe: str | None = None,
     log: Log = (),
-    card: Callable[[Manifest, Log], str] | None = None,
+    repository: str | None = None,
 ) -> Manifest:
     """Write a weights folder, whole or not at all.
 
     A folder says nothing of the data format: it is written channels last, and each loader chooses.
+    What is not said of the weights here is taken from the folder they were loaded from, as long as
+    the model is still what was loaded. The learning curve is drawn if Matplotlib is installed.
 
     Args:
         model: The classifier to write.
@@ -90,8 +96,7 @@ def write_folder(
         licence: SPDX identifier of the weights' licence, such as `"MIT"`.
         recipe: Text of the recipe that trained the weights.
         log: One record per epoch.
-        card: Makes the model card's text from the manifest (without `files`) and the log, as
-            `isozoo.zoo.cards.card` does; without it there is no card.
+        repository: Hub repository that the folder is for, `owner/name`, which its card then names.
 
     Returns:
         The manifest that was written.
@@ -110,27 +115,32 @@ def write_folder(
         >>> with tempfile.TemporaryDirectory() as place:
         ...     manifest = write_folder(model, f"{place}/cats", tag="cats")
         ...     same = load_folder(f"{place}/cats")
-        >>> manifest.full_name, same.architecture == model.architecture
-        ('isonet-8.cats', True)
+        >>> manifest.full_name, same.provenance.tag
+        ('isonet-8.cats', 'cats')
     """
     target = Path(directory).expanduser().resolve()
     _refuse_foreign(target)
-    _refuse_loss(target, {"tag": tag, "metrics": metrics, RECIPE: recipe, LOG: log})
+    known: Provenance | None = model.provenance
     # A copy, so that neither an optimiser nor a frozen layer of the original is written.
     model = _remade(model, model.dtype_policy, "channels_last")
-    manifest = _described(model, tag, metrics or {}, licence)
-    lines = [json.dumps(record, allow_nan=False) + "\n" for record in log]
-    texts = {RECIPE: recipe, LOG: "".join(lines), CARD: card and card(manifest, log)}
+    manifest = _described(model)
+    said = Provenance(tag=tag, metrics=metrics or {}, licence=licence, recipe=recipe, log=log)
+    if known is not None and known.subject == subject_of(manifest):
+        said = said.completed_by(known)
+    _refuse_loss(target, said)
+    manifest = dataclasses.replace(
+        manifest, tag=said.tag, metrics=dict(said.metrics), licence=said.licence
+    )
     with atomic_directory(target) as folder:
         _write_preset(model, folder)
         golden = golden_arrays(_remade(model, "float32", "channels_last"))
         np.savez_compressed(folder / GOLDEN, allow_pickle=False, **golden)
-        for name, text in texts.items():
-            if text:
-                (folder / name).write_text(text, encoding="utf-8")
+        said.write(folder, manifest.full_name)
         files = {path.name: FileRecord.of(path) for path in sorted(folder.iterdir())}
         manifest = dataclasses.replace(manifest, files=files)
         (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+        text = card(manifest, said.log, repository=repository)
+        (folder / CARD).write_text(text, encoding="utf-8")
     return manifest
 
 
@@ -155,7 +165,8 @@ def load_folder(
             otherwise `isozoo.json` vouches for the rest.
 
     Returns:
-        The classifier, every variable assigned; `load_report` says from where.
+        The classifier, every variable assigned; `load_report` says from where, `provenance` what
+        the folder says of the weights.
 
     Raises:
         WeightsError: A file is missing, damaged or unreadable; a variable is missing, left over,
@@ -184,6 +195,7 @@ def load_folder(
     if dtype is not None:
         model = _remade(model, dtype, model.data_format)
     model.load_report = LoadReport(str(directory), tuple(values))
+    model.provenance = Provenance.read(directory, manifest)
     return model
 
 
@@ -193,7 +205,7 @@ def _refuse_foreign(target: Path) -> None:
         return
     found = {item.name for item in target.iterdir()}
     # Without isozoo.json even a README.md or a config.json is somebody else's.
-    ours = {*REQUIRED, *OPTIONAL, MANIFEST} if MANIFEST in found else set()
+    ours = {*REQUIRED, *OPTIONAL, CARD, MANIFEST} if MANIFEST in found else set()
     foreign = sorted(found - ours)
     if foreign:
         raise WeightsError(
@@ -202,19 +214,17 @@ def _refuse_foreign(target: Path) -> None:
         )
 
 
-def _refuse_loss(target: Path, given: Mapping[str, Any]) -> None:
+def _refuse_loss(target: Path, said: Provenance) -> None:
     """Refuse to replace a trained network's folder by one that says less of its training."""
     if not (target / MANIFEST).is_file():
         return
     stored: dict[str, Any] = {name: (target / name).is_file() for name in (RECIPE, LOG)}
-    try:
+    # Writing a damaged folder again is the way to mend it.
+    with contextlib.suppress(WeightsError):
         manifest = read_manifest(target)
-    except WeightsError:
-        # Writing a damaged folder again is the way to mend it.
-        stored.update(tag=None, metrics=None)
-    else:
-        stored.update(tag=manifest.tag, metrics=manifest.metrics)
-    lost = [name for name, value in given.items() if stored[name] and not value]
+        stored = {"tag": manifest.tag, "metrics": manifest.metrics, **stored}
+    given = {"tag": said.tag, "metrics": said.metrics, RECIPE: said.recipe, LOG: said.log}
+    lost = [name for name, value in stored.items() if value and not given[name]]
     if lost:
         raise WeightsError(
             f"cannot write a weights folder at {target}: the trained network there would lose its "
@@ -222,15 +232,13 @@ def _refuse_loss(target: Path, given: Mapping[str, Any]) -> None:
         )
 
 
-def _described(
-    model: Classifier, tag: str | None, metrics: Mapping[str, float], licence: str | None
-) -> Manifest:
-    """Return the model's manifest, with no files yet."""
+def _described(model: Classifier) -> Manifest:
+    """Return the model's manifest, with nothing of its training and no files yet."""
     values = named_values(model)
     check_finite(values, "the model")
     return Manifest(
         name=model.architecture.name,
-        tag=tag,
+        tag=None,
         architecture=model.architecture,
         labels=model.labels,
         preprocessing=model.preprocessing,
@@ -240,8 +248,6 @@ def _described(
         variables={name: value.shape for name, value in values.items()},
         fingerprint=fingerprint(model.architecture, values),
         files={},
-        metrics=dict(metrics),
-        licence=licence,
         version=__version__,
     )
 

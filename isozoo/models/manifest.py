@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,9 @@ from isozoo.errors import IsozooError, WeightsError
 from isozoo.files import FileRecord, sha256_file
 from isozoo.models.architecture import Architecture
 
+#: One record per epoch, as the lines of `log.jsonl` hold them.
+Log = Sequence[Mapping[str, Any]]
+
 FORMAT = 1
 MANIFEST = "isozoo.json"
 CONFIG = "config.json"
@@ -23,10 +26,13 @@ ENCODER = "model.weights.h5"
 HEAD = "task.weights.h5"
 RECIPE = "recipe.toml"
 LOG = "log.jsonl"
+CURVE = "learning_curve.png"
 GOLDEN = "golden.npz"
+#: Prose for people, who may edit it on the Hub: the one file that no record lists.
 CARD = "README.md"
 REQUIRED = (CONFIG, METADATA, ENCODER, HEAD, GOLDEN)
-OPTIONAL = (RECIPE, LOG, CARD)
+#: About the training. A copy of a folder may lack them; where they are, they are as listed.
+OPTIONAL = (RECIPE, LOG, CURVE)
 
 _AGAIN = "fetch the folder again, or write it again with save_pretrained()"
 
@@ -47,7 +53,7 @@ class Manifest:
         variables: Shape of each variable by ``layer/variable``, encoder first, in building order.
         fingerprint: SHA-256 over the architecture and every variable's name, type, shape and
             bytes; it ties the two weight files to the network they belong to.
-        files: Size and SHA-256 of every other file of the folder.
+        files: Size and SHA-256 of every other file of the folder but the card.
         metrics: Measured numbers by name; ``top1`` and ``top5`` are shares in [0, 1].
         licence: SPDX identifier of the weights' licence; None if nobody said.
         version: The isozoo that wrote the folder.
@@ -154,17 +160,20 @@ def read_manifest(directory: str | os.PathLike[str]) -> Manifest:
 
 
 def verify_files(directory: str | os.PathLike[str], files: Mapping[str, FileRecord]) -> None:
-    """Check that each file is there with its size and SHA-256.
+    """Check that the files that are there are as recorded, and that none is missing that is needed.
 
     Args:
         directory: The folder.
         files: What each file must be, by name.
 
     Raises:
-        WeightsError: A file is missing, has another size or another content.
+        WeightsError: A file that the network needs is missing, or any file has another size or
+            another content.
     """
     for name, record in files.items():
         path = Path(directory) / name
+        if not path.exists() and name not in (*REQUIRED, MANIFEST):
+            continue
         if not path.is_file():
             raise WeightsError(
                 f"weights folder {directory} lacks {name}, which its record lists with "

@@ -16,12 +16,13 @@ from isozoo.data.samples import Samples, cache_images
 from isozoo.errors import DataError, RecipeError
 from isozoo.models.classifier import Classifier
 from isozoo.models.folder import write_folder
+from isozoo.models.manifest import LOG
+from isozoo.models.provenance import read_log
 from isozoo.training.callbacks import AfterEpoch, EpochLog, ProgressBar
 from isozoo.training.checkpoint import Checkpoints
 from isozoo.training.evaluation import measure
 from isozoo.training.recipe import Recipe
 from isozoo.training.setup import compile_classifier
-from isozoo.zoo.cards import card
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,16 +83,8 @@ def train(
     model = _fit(plan, training, validation, directory, checkpoints)
     metrics = measure(model, validation)
     folder = directory / plan.name
-    log = [json.loads(line) for line in (directory / "log.jsonl").read_text("utf-8").splitlines()]
-    write_folder(
-        model,
-        folder,
-        tag=plan.tag,
-        metrics=metrics,
-        recipe=text,
-        log=log,
-        card=card,
-    )
+    log = read_log(directory / LOG)
+    write_folder(model, folder, tag=plan.tag, metrics=metrics, recipe=text, log=log)
     return TrainingRun(model, folder, log, metrics)
 
 

@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from isozoo.zoo.cards import card
+    from isozoo.models.card import card
     from isozoo.zoo.catalog import Record, info, list_models
     from isozoo.zoo.loading import create, load, load_backbone
     from isozoo.zoo.official import load_state_dict
@@ -27,14 +27,14 @@ __all__ = [
 ]
 
 _HOME = {
-    "Record": "catalog",
-    "card": "cards",
-    "create": "loading",
-    "info": "catalog",
-    "list_models": "catalog",
-    "load": "loading",
-    "load_backbone": "loading",
-    "load_state_dict": "official",
+    "Record": "isozoo.zoo.catalog",
+    "card": "isozoo.models.card",
+    "create": "isozoo.zoo.loading",
+    "info": "isozoo.zoo.catalog",
+    "list_models": "isozoo.zoo.catalog",
+    "load": "isozoo.zoo.loading",
+    "load_backbone": "isozoo.zoo.loading",
+    "load_state_dict": "isozoo.zoo.official",
 }
 
 
@@ -42,7 +42,7 @@ def __getattr__(name: str) -> Any:
     """Import the module that holds ``name`` and keep what it holds."""
     if name not in _HOME:
         raise AttributeError(f"module 'isozoo.zoo' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"isozoo.zoo.{_HOME[name]}"), name)
+    value = getattr(importlib.import_module(_HOME[name]), name)
     globals()[name] = value
     return value
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from huggingface_hub import EvalResult, ModelCardData
+from isozoo.models.citations import papers
+from isozoo.models.manifest import CURVE, GOLDEN, LOG, MANIFEST, RECIPE, Log, Manifest
 
-from isozoo.models.manifest import GOLDEN, LOG, MANIFEST, RECIPE, Manifest
+if TYPE_CHECKING:
+    from huggingface_hub import ModelCardData
 
 
 class DataSet(NamedTuple):
@@ -34,6 +35,16 @@ METRICS = {
     "top1": Metric("top-1 accuracy", "accuracy"),
     "top5": Metric("top-5 accuracy", "accuracy"),
 }
+#: Licences that the Hub calls as SPDX does, but for the case; any other it only takes by its name.
+HUB_LICENCES = frozenset(
+    {
+        *("afl-3.0", "apache-2.0", "artistic-2.0", "bsd-2-clause", "bsd-3-clause", "cc0-1.0"),
+        *("cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc-by-nc-3.0", "cc-by-nc-4.0"),
+        *("cc-by-nd-4.0", "cc-by-nc-nd-4.0", "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0", "ecl-2.0"),
+        *("epl-2.0", "eupl-1.1", "isc", "mit", "mpl-2.0", "ms-pl", "ncsa", "ofl-1.1", "osl-3.0"),
+        *("postgresql", "unlicense", "wtfpl", "zlib"),
+    }
+)
 #: Columns of the training table: key of the log, heading, format.
 COLUMNS = (
     ("epoch", "epoch", "d"),
@@ -47,12 +58,20 @@ COLUMNS = (
 ROWS = 10
 
 
-def card(manifest: Manifest, log: Sequence[Mapping[str, Any]] = ()) -> str:
+def card(
+    manifest: Manifest,
+    log: Log = (),
+    *,
+    repository: str | None = None,
+    catalogued: bool = False,
+) -> str:
     """Return the text of a model card with the Hub's front matter.
 
     Args:
         manifest: The manifest of the weights folder.
         log: One record per epoch, as in `log.jsonl`; none if the training is not known.
+        repository: Hub repository of the folder, `owner/name`; None if it is not known yet.
+        catalogued: Whether isozoo finds the weights by their name alone.
 
     Returns:
         Markdown.
@@ -70,15 +89,19 @@ def card(manifest: Manifest, log: Sequence[Mapping[str, Any]] = ()) -> str:
         f"# {manifest.full_name}",
         _summary(manifest),
         _numbers(manifest),
-        _usage(manifest),
+        _usage(manifest, repository or f"owner/{manifest.full_name}", catalogued),
         _training(manifest, log),
         _limits(manifest),
+        _citation(manifest),
         _files(),
     )
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _front_matter(manifest: Manifest) -> ModelCardData:
+    # Loading weights needs no card; huggingface_hub would make it wait a second.
+    from huggingface_hub import EvalResult, ModelCardData
+
     data = DATA_SETS.get(manifest.tag or "")
     results = [
         EvalResult(
@@ -93,9 +116,13 @@ def _front_matter(manifest: Manifest) -> ModelCardData:
         for key, metric in METRICS.items()
         if data is not None and key in manifest.metrics
     ]
+    licence = manifest.licence.lower() if manifest.licence else None
+    if licence is not None and licence not in HUB_LICENCES:
+        licence = "other"
     return ModelCardData(
         library_name="keras",
-        license=manifest.licence.lower() if manifest.licence else None,
+        license=licence,
+        license_name=manifest.licence if licence == "other" else None,
         pipeline_tag="image-classification",
         tags=["isozoo", "image-classification", manifest.architecture.family],
         datasets=[data.hub] if data else None,
@@ -109,10 +136,11 @@ def _front_matter(manifest: Manifest) -> ModelCardData:
 def _summary(manifest: Manifest) -> str:
     labels = ", ".join(manifest.labels[:10]) + (", ..." if len(manifest.labels) > 10 else "")
     trained = f" It was trained on {_data_title(manifest)}." if manifest.tag else ""
+    licence = f" Licence: {manifest.licence}." if manifest.licence else ""
     return (
         "An image classifier of isozoo, the Keras 3 zoo of isometric networks "
         f"(`pip install isozoo`): architecture `{manifest.name}`, {manifest.parameters:,} "
-        f"parameters, {len(manifest.labels)} classes ({labels}).{trained}"
+        f"parameters, {len(manifest.labels)} classes ({labels}).{trained}{licence}"
     )
 
 
@@ -132,23 +160,33 @@ def _numbers(manifest: Manifest) -> str:
     return "\n".join([f"{heading}\n\n| measure | value |\n| --- | --- |", *lines])
 
 
-def _usage(manifest: Manifest) -> str:
+def _usage(manifest: Manifest, repository: str, catalogued: bool) -> str:
     settings = "\n".join(
         f"| {key} | {value} |" for key, value in manifest.preprocessing.to_dict().items()
     )
+    name = manifest.full_name if catalogued else repository
+    places = {f"path/to/{manifest.full_name}": "a copy of this folder"}
+    if catalogued:
+        places = {repository: "the Hugging Face Hub", **places}
+    elsewhere = "".join(f'model = isozoo.load("{key}")  # {what}\n' for key, what in places.items())
     return f"""## Use
 
 ```python
 import isozoo
 
-model = isozoo.load("path/to/{manifest.full_name}")  # this folder
+model = isozoo.load("{name}")
 for prediction in model.classify("picture.jpg")[0]:
     print(prediction.label, prediction.probability)
 ```
 
-`isozoo.load_backbone` returns the encoder with its feature pyramid, and
-`isozoo.load(..., classes=37)` the encoder under a new head. After `import isozoo`,
-`keras.saving.load_model` reads the encoder from the same folder.
+The same weights from elsewhere, and what else can be made of them:
+
+```python
+{elsewhere}model = isozoo.load("{name}", classes=["cat", "dog"])  # a new head, to fine-tune
+encoder = isozoo.load_backbone("{name}")  # feature maps: encoder.pyramid_outputs
+```
+
+After `import isozoo`, `keras.saving.load_model` reads the encoder from a copy of this folder.
 
 Pictures are prepared by `model.preprocessing`, which `classify` applies:
 
@@ -157,7 +195,7 @@ Pictures are prepared by `model.preprocessing`, which `classify` applies:
 {settings}"""
 
 
-def _training(manifest: Manifest, log: Sequence[Mapping[str, Any]]) -> str:
+def _training(manifest: Manifest, log: Log) -> str:
     if not log:
         return ""
     columns = [column for column in COLUMNS if column[0] in log[-1]]
@@ -178,7 +216,11 @@ def _training(manifest: Manifest, log: Sequence[Mapping[str, Any]]) -> str:
     header = "| " + " | ".join(title for _, title, _ in columns) + " |"
     rule = "| " + " | ".join("---" for _ in columns) + " |"
     table = "\n".join([header, rule, *(f"{line} |" for line in lines)])
-    return f"## Training\n\n{sentence}\n\n{table}"
+    return "\n\n".join(["## Training", sentence, table, *_curve(manifest)])
+
+
+def _curve(manifest: Manifest) -> list[str]:
+    return [f"![learning curve]({CURVE})"] if CURVE in manifest.files else []
 
 
 def _limits(manifest: Manifest) -> str:
@@ -192,11 +234,18 @@ def _limits(manifest: Manifest) -> str:
   is accidental there. Measure it on your own pictures before relying on it."""
 
 
+def _citation(manifest: Manifest) -> str:
+    cited = papers(manifest.architecture.family)
+    links = ", ".join(f"[{paper.title}]({paper.url})" for paper in cited)
+    entries = "\n\n".join(paper.bibtex() for paper in cited)
+    return f"## Citation\n\nThe network is from {links}.\n\n```bibtex\n{entries}\n```"
+
+
 def _files() -> str:
     return (
-        f"`{MANIFEST}` states size and SHA-256 of every file here and the shape of every variable; "
-        f"isozoo refuses the folder if anything differs. `{GOLDEN}` holds an input and the "
-        "network's answer to it, to compare with on another machine."
+        f"`{MANIFEST}` states size and SHA-256 of every file here but this page, and the shape of "
+        f"every variable; isozoo refuses a folder in which one differs. `{GOLDEN}` holds an input "
+        "and the network's answer to it, to compare with on another machine."
     )
 
 

@@ -1,0 +1,136 @@
+"""What is said of weights beside their values, and for how long it may be said."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from isozoo.errors import MissingExtraError, WeightsError
+from isozoo.models.curves import panels_of, plot_runs
+from isozoo.models.manifest import CURVE, LOG, RECIPE, Log, Manifest
+
+_AGAIN = "fetch the file again, or remove it: the weights do not need it"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where a network's weights come from.
+
+    Args:
+        tag: What the weights were trained on, such as `"imagenette"`.
+        metrics: Measured numbers by name; `top1` and `top5` are shares in [0, 1].
+        licence: SPDX identifier of the weights' licence, such as `"MIT"`.
+        recipe: Text of the recipe that trained the weights.
+        log: One record per epoch.
+        subject: What all this was said of, as `subject_of` tells it; empty if of any weights.
+
+    Example:
+        >>> known = Provenance(tag="cats", licence="MIT")
+        >>> Provenance(tag="dogs").completed_by(known).licence
+        'MIT'
+    """
+
+    tag: str | None = None
+    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    licence: str | None = None
+    recipe: str | None = None
+    log: Log = ()
+    subject: tuple[Any, ...] = ()
+
+    @classmethod
+    def read(cls, directory: str | os.PathLike[str], manifest: Manifest) -> Provenance:
+        """Return what a weights folder says; of its files, those that the manifest lists.
+
+        Args:
+            directory: The folder, its files verified.
+            manifest: Its manifest.
+
+        Raises:
+            WeightsError: The recipe is not text, or the log does not hold one record per line.
+        """
+        there = [
+            name for name in (RECIPE, LOG)
+            if name in manifest.files and (Path(directory) / name).is_file()
+        ]  # fmt: skip
+        return cls(
+            tag=manifest.tag,
+            metrics=manifest.metrics,
+            licence=manifest.licence,
+            recipe=_read_text(Path(directory) / RECIPE) if RECIPE in there else None,
+            log=read_log(Path(directory) / LOG) if LOG in there else (),
+            subject=subject_of(manifest),
+        )
+
+    def write(self, directory: Path, name: str) -> None:
+        """Write recipe and log, and the learning curve if Matplotlib is installed.
+
+        Args:
+            directory: The folder.
+            name: What the curve's legend calls the run.
+
+        Raises:
+            ValueError: A number in the log is not finite.
+        """
+        for file, text in ((RECIPE, self.recipe), (LOG, log_text(self.log))):
+            if text:
+                (directory / file).write_bytes(text.encode("utf-8"))
+        # Matplotlib is optional, and so is the picture.
+        with contextlib.suppress(MissingExtraError):
+            if panels_of([self.log]):
+                plot_runs({name: self.log}, directory / CURVE)
+
+    def completed_by(self, other: Provenance) -> Provenance:
+        """Return a copy that says what `other` says where this one says nothing."""
+        names = [field.name for field in dataclasses.fields(self)]
+        return Provenance(**{name: getattr(self, name) or getattr(other, name) for name in names})
+
+
+def subject_of(manifest: Manifest) -> tuple[Any, ...]:
+    """Return what must not change for the numbers and the history of weights to remain true."""
+    return (manifest.fingerprint, manifest.labels, manifest.preprocessing, manifest.dtype)
+
+
+def read_log(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """Return the records of a `log.jsonl`, one per epoch.
+
+    Args:
+        path: The file.
+
+    Raises:
+        WeightsError: A line is not a JSON object.
+    """
+    records = []
+    for number, line in enumerate(_read_text(Path(path)).splitlines(), start=1):
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError:
+            record = None
+        if not isinstance(record, dict):
+            raise WeightsError(
+                f"{path}, line {number}: expected a JSON object for an epoch, found {line[:60]!r}; "
+                f"{_AGAIN}"
+            )
+        records.append(record)
+    return records
+
+
+def log_text(log: Log) -> str:
+    """Return the text of a `log.jsonl`.
+
+    Raises:
+        ValueError: A number is not finite, which JSON cannot say.
+    """
+    return "".join(json.dumps(dict(record), allow_nan=False) + "\n" for record in log)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        # Not read_text, which changes line ends: what is written again must be the same bytes.
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise WeightsError(f"{path} is not text ({error}); {_AGAIN}") from error
