@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from isozoo.models.card import card
     from isozoo.zoo.catalog import Record, info, list_models
+    from isozoo.zoo.convert import convert_checkpoint, convert_release
     from isozoo.zoo.loading import create, load, load_backbone
     from isozoo.zoo.official import load_state_dict
 
 __all__ = [
     "Record",
     "card",
+    "convert_checkpoint",
+    "convert_release",
     "create",
     "info",
     "list_models",
@@ -29,6 +32,8 @@ __all__ = [
 _HOME = {
     "Record": "isozoo.zoo.catalog",
     "card": "isozoo.models.card",
+    "convert_checkpoint": "isozoo.zoo.convert",
+    "convert_release": "isozoo.zoo.convert",
     "create": "isozoo.zoo.loading",
     "info": "isozoo.zoo.catalog",
     "list_models": "isozoo.zoo.catalog",
