@@ -41,6 +41,11 @@ def _print_table(record: Record) -> None:
         ("parameters", f"{record.parameters:,}"),
         ("GFLOPs", f"{record.gflops:.3f}"),
         *((name, output.number(name, value)) for name, value in record.metrics.items()),
+        *(
+            (f"reported {name}", f"{output.number(name, value)}, by its authors")
+            for name, value in record.reported.items()
+        ),
+        *_release_rows(record),
         ("licence", record.licence),
         ("recipe", record.recipe),
         ("repository", record.repository),
@@ -50,3 +55,18 @@ def _print_table(record: Record) -> None:
         if value is not None:
             table.add_row(title, value)
     output.console().print(table)
+
+
+def _release_rows(record: Record) -> list[tuple[str, str]]:
+    """Return what there is to say of weights that their authors released as a checkpoint."""
+    if record.release is None:
+        return []
+    from isozoo.zoo.store import stored
+
+    here = stored(record.name)
+    return [
+        ("trained with", f"dropout {record.release.dropout:g}"),
+        ("released by", record.release.source),
+        ("checkpoint", record.release.url),
+        ("converted", str(here) if here else f"no: isozoo convert {record.name}"),
+    ]

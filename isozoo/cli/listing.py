@@ -41,20 +41,24 @@ def _row(name: str) -> dict[str, Any]:
         "parameters": record.parameters,
         "gflops": record.gflops,
         "metrics": dict(record.metrics),
+        "reported": dict(record.reported),
     }
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    table = output.table(
-        "NAME", "PARAMETERS", "GFLOPS", "WEIGHTS", "TOP-1", right=("PARAMETERS", "GFLOPS", "TOP-1")
-    )
+    numbers = ("PARAMETERS", "GFLOPS", "MEASURED TOP-1", "REPORTED TOP-1")
+    table = output.table("NAME", *numbers[:2], "WEIGHTS", *numbers[2:], right=numbers)
     for row in rows:
-        top1 = row["metrics"].get("top1")
         table.add_row(
             row["name"],
             f"{row['parameters']:,}",
             f"{row['gflops']:.3f}",
             row["weights"] or "",
-            "" if top1 is None else output.number("top1", top1),
+            _top1(row["metrics"]),
+            _top1(row["reported"]),
         )
     output.console().print(table)
+
+
+def _top1(numbers: dict[str, float]) -> str:
+    return output.number("top1", numbers["top1"]) if "top1" in numbers else ""

@@ -7,8 +7,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from isozoo.models.manifest import MANIFEST
-
 #: Environment variable that names another place than `~/.isozoo`.
 HOME = "ISOZOO_HOME"
 
@@ -39,6 +37,8 @@ def stored(name: str) -> Path | None:
         >>> stored("r-isonet-50.nobody-has-these") is None
         True
     """
+    from isozoo.models.manifest import MANIFEST  # brings NumPy, which listing names must not
+
     folder = store_directory() / name
     return folder if (folder / MANIFEST).is_file() else None
 

@@ -27,7 +27,7 @@ def test_a_row_for_each_name(isozoo_command):
     found = isozoo_command("list", "resnet-[15]0*")
     head, *rows = fields(found.out)
     assert found.code == 0
-    assert head == ["NAME", "PARAMETERS", "GFLOPS", "WEIGHTS", "TOP-1"]
+    assert " ".join(head) == "NAME PARAMETERS GFLOPS WEIGHTS MEASURED TOP-1 REPORTED TOP-1"
     assert [row[0] for row in rows] == isozoo.list_models("resnet-[15]0*")
     assert ["resnet-50", "25,557,032"] in [row[:2] for row in rows]
 
@@ -45,7 +45,17 @@ def test_as_json(isozoo_command):
     found = isozoo_command("list", "isonet-1?", "--json")
     rows = json.loads(found.out)
     assert [row["name"] for row in rows] == isozoo.list_models("isonet-1?")
-    assert rows[0].keys() == {"name", "weights", "parameters", "gflops", "metrics"}
+    keys = {"name", "weights", "parameters", "gflops", "metrics", "reported"}
+    assert rows[0].keys() == keys
+
+
+def test_what_authors_report_stands_in_a_column_of_its_own(isozoo_command):
+    head, row, _ = isozoo_command("list", "r-isonet-50", "--pretrained").out.splitlines()
+    assert row.split()[:5] == ["r-isonet-50.imagenet", "25,526,648", "4.089", "imagenet", "76.18"]
+    end_of_measured = head.index("MEASURED TOP-1") + len("MEASURED TOP-1")
+    assert row.index("76.18") > end_of_measured
+    rows = json.loads(isozoo_command("list", "r-isonet-50", "--json").out)
+    assert (rows[0]["metrics"], rows[0]["reported"]) == ({}, {"top1": 0.7618})
 
 
 def test_a_pattern_that_matches_nothing_is_said_and_is_code_1(isozoo_command):
@@ -62,8 +72,23 @@ def test_info_shows_what_is_known_and_leaves_out_what_is_not(isozoo_command, mon
     assert "repository" not in found
 
 
+def test_info_tells_what_authors_report_and_where_their_checkpoint_is(
+    isozoo_command, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("ISOZOO_HOME", str(tmp_path))
+    out = isozoo_command("info", "r-isonet-50").out
+    assert "reported top1   76.18 %, by its authors" in out
+    assert "\ntop1" not in out
+    assert "https://drive.google.com/file/d/19KIBwTQs6kxu9kYAX5b3pTyaIkpsUMzl/view" in out
+    assert "no: isozoo convert r-isonet-50.imagenet" in out
+    folder = tmp_path / "weights" / "r-isonet-50.imagenet"
+    folder.mkdir(parents=True)
+    (folder / "isozoo.json").touch()
+    assert f"converted       {folder}" in isozoo_command("info", "r-isonet-50").out
+
+
 def test_info_of_a_network_without_weights_says_so(isozoo_command):
-    assert "none: isozoo.create() builds it untrained" in isozoo_command("info", "isonet-101").out
+    assert "none: isozoo.create() builds it untrained" in isozoo_command("info", "resnet-101").out
 
 
 def test_info_as_json(isozoo_command, monkeypatch):

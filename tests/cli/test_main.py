@@ -15,7 +15,7 @@ from isozoo.errors import IsozooError, MissingExtraError, WeightsError
 def test_help_names_every_command(isozoo_command):
     found = isozoo_command("--help")
     assert found.code == 0
-    for name in ("list", "info", "predict", "train", "evaluate"):
+    for name in ("list", "info", "predict", "train", "evaluate", "convert"):
         assert f"\n    {name} " in found.out
 
 
