@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import numpy as np
@@ -14,6 +14,9 @@ from isozoo.data.preprocessing import IMAGENET, Preprocessing
 from isozoo.layers import ScalarBias
 from isozoo.models.architecture import Architecture
 from isozoo.models.backbone import Backbone
+
+if TYPE_CHECKING:
+    from huggingface_hub import CommitInfo
 
 #: The preprocessing of the original networks, by stem.
 PREPROCESSING = {
@@ -80,8 +83,8 @@ class Classifier(keras.Model):
         Logits `(batch, classes)`.
 
     Raises:
-        ValueError: The number of labels is not the number of classes, or `input_shape` has other
-            channels than the architecture.
+        ValueError: The number of labels is not the number of classes, or `input_shape` or
+            `preprocessing` has other channels than the architecture.
 
     Reference:
         Qi et al., "Deep Isometric Learning for Visual Recognition", ICML 2020.
@@ -116,9 +119,14 @@ class Classifier(keras.Model):
                 "give one label per class"
             )
         if preprocessing is None:
-            preprocessing = PREPROCESSING[architecture.stem]
+            preprocessing = PREPROCESSING[architecture.stem].with_channels(architecture.channels)
         elif not isinstance(preprocessing, Preprocessing):
             preprocessing = Preprocessing.from_dict(preprocessing)
+        if preprocessing.channels != architecture.channels:
+            raise ValueError(
+                f"the preprocessing makes {preprocessing.channels} channels and the network takes "
+                f"{architecture.channels}; use preprocessing.with_channels({architecture.channels})"
+            )
         backbone = Backbone(architecture, input_shape, data_format, dtype=dtype)
         policy = backbone.dtype_policy
         head = _head(architecture, backbone, policy)
@@ -166,6 +174,8 @@ class Classifier(keras.Model):
         Args:
             images: One picture or a sequence of them: paths, file objects, PIL images or uint8
                 arrays `(height, width, 3)`; an array `(batch, height, width, 3)` is a sequence.
+                A network of one channel sees their luma; one of other than 1 or 3 channels takes
+                arrays of its own number of channels only.
             top: Number of classes to return, from the most probable; at least 1.
             batch_size: Pictures computed at once, at least 1.
 
@@ -207,21 +217,83 @@ class Classifier(keras.Model):
         write_folder(self, directory)
 
     @classmethod
-    def from_pretrained(cls, directory: str | os.PathLike[str]) -> Classifier:
-        """Load a weights folder, checking every file and every variable.
+    def from_pretrained(
+        cls,
+        source: str | os.PathLike[str],
+        *,
+        revision: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        token: str | bool | None = None,
+        local_files_only: bool = False,
+    ) -> Classifier:
+        """Load a weights folder or a Hub repository, checking every file and every variable.
 
         Args:
-            directory: Folder written by `save_pretrained`.
+            source: Folder written by `save_pretrained`, or repository `owner/name` that
+                `push_to_hub` made. A folder that exists goes before a repository of its name.
+            revision: Branch, tag or commit of the repository; `main` if None.
+            cache_dir: Where fetched files are kept; huggingface_hub's cache if None.
+            token: Access token of the Hub; the saved one if None, none at all if False.
+            local_files_only: Whether to take the repository's files from the cache only.
 
         Returns:
-            The classifier, in inference-ready state.
+            The classifier, in inference-ready state. Its `load_report` says where it is from, and
+            that nothing but the folder itself vouches for it.
 
         Raises:
-            WeightsError: A file is missing, damaged or made for another network.
+            WeightsError: There is no such folder or repository, it is not to be had, or a file is
+                missing, damaged or made for another network.
         """
         from isozoo.models.folder import load_folder
+        from isozoo.models.repository import find_folder
 
-        return load_folder(directory)
+        folder, pins = find_folder(
+            source,
+            revision=revision,
+            cache_dir=cache_dir,
+            token=token,
+            local_files_only=local_files_only,
+        )
+        return load_folder(folder, pins=pins)
+
+    def push_to_hub(
+        self,
+        repository: str,
+        *,
+        private: bool | None = None,
+        token: str | bool | None = None,
+        commit_message: str = "Weights written by isozoo",
+        revision: str | None = None,
+        create_pr: bool = False,
+    ) -> CommitInfo:
+        """Write the weights folder to a repository of the Hugging Face Hub, as one commit.
+
+        Args:
+            repository: Name of the repository, `owner/name`, made if needed.
+            private: Whether a new repository is private; the owner's default if None.
+            token: Access token with the right to write; the saved one if None.
+            commit_message: First line of the commit's message.
+            revision: Branch, made if needed; `main` if None.
+            create_pr: Whether to open a pull request instead.
+
+        Returns:
+            huggingface_hub's account of the commit; `oid` is what to pin, `commit_url` its page.
+
+        Raises:
+            WeightsError: A weight is NaN or infinite; or the Hub cannot be reached, refuses, or
+                does not have what was sent.
+        """
+        from isozoo.models.repository import push_network
+
+        return push_network(
+            self,
+            repository,
+            private=private,
+            token=token,
+            commit_message=commit_message,
+            revision=revision,
+            create_pr=create_pr,
+        )
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor arguments, and the names of the frozen layers."""

@@ -63,12 +63,14 @@ class LoadReport:
         assigned: Names of the variables that were read from it.
         fresh: Names of the variables that were initialised instead.
         adapted: Names of the variables that were computed from what was read.
+        pinned: Whether isozoo's catalog vouches for the folder; otherwise only it itself does.
     """
 
     source: str
     assigned: tuple[str, ...]
     fresh: tuple[str, ...] = ()
     adapted: tuple[str, ...] = ()
+    pinned: bool = False
 
 
 def write_folder(
@@ -194,7 +196,7 @@ def load_folder(
         )
     if dtype is not None:
         model = _remade(model, dtype, model.data_format)
-    model.load_report = LoadReport(str(directory), tuple(values))
+    model.load_report = LoadReport(str(directory), tuple(values), pinned=MANIFEST in (pins or ()))
     model.provenance = Provenance.read(directory, manifest)
     return model
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from isozoo.errors import UnknownNameError, WeightsError
 from isozoo.files import FileRecord
-from isozoo.models.manifest import MANIFEST
+from isozoo.models.manifest import MANIFEST, REQUIRED
 from isozoo.zoo import catalog
-from isozoo.zoo.store import stored
+from isozoo.zoo.store import store_directory, stored
 
 #: Where weights that came with isozoo are: in the wheel, or in a checkout of the repository.
 PLACES = (Path(__file__).parent.parent / "bundled", catalog.WEIGHTS)
@@ -46,45 +46,87 @@ def locate(
         UnknownNameError: No such network or weights; the nearest names are given.
         WeightsError: The weights are neither here nor to be had, or what was fetched is damaged.
     """
+    hub_options = _HubOptions(revision, cache_dir, token, local_files_only)
     text = os.fspath(name)
     path = Path(text).expanduser()
     is_path = isinstance(name, os.PathLike) or "/" in text or os.sep in text
-    if not is_path and catalog.is_known(text):
-        try:
-            return _locate_record(catalog.info(text))
-        except (UnknownNameError, WeightsError) as error:
-            if not (path / MANIFEST).is_file():
-                raise
-            raise type(error)(
-                f"{error}. There is a weights folder of that name here: write './{text}' for it"
-            ) from error
-    if path.is_dir():
-        return Located(path)
-    if is_path:
-        found = "it is a file" if path.exists() else "that directory does not exist"
-        raise WeightsError(
-            f"no weights folder at '{text}': {found}; give the path of a folder that holds "
-            f"{MANIFEST}, or one of isozoo.list_models(pretrained=True)"
-        )
-    return _locate_record(catalog.info(text))
+    if is_path or (path.is_dir() and not catalog.is_known(text)):
+        from isozoo.models.repository import find_folder
+
+        return Located(*find_folder(name, **hub_options._asdict()))
+    try:
+        return _locate_record(catalog.info(text), hub_options)
+    except (UnknownNameError, WeightsError) as error:
+        if not (path / MANIFEST).is_file():
+            raise
+        raise type(error)(
+            f"{error}. There is a weights folder of that name here: write './{text}' for it"
+        ) from error
 
 
-def _locate_record(record: catalog.Record) -> Located:
+class _HubOptions(NamedTuple):
+    """The options of `locate`, which are those of every function that fetches from the Hub."""
+
+    revision: str | None
+    cache_dir: str | os.PathLike[str] | None
+    token: str | bool | None
+    local_files_only: bool
+
+
+def _locate_record(record: catalog.Record, options: _HubOptions) -> Located:
     if record.tag is None:
         existing = ", ".join(catalog.list_models(pretrained=True)) or "no network yet"
         raise WeightsError(
             f"'{record.name}' has no weights; weights exist for {existing}. "
             f"isozoo.create('{record.name}') builds it untrained"
         )
+    if options.revision is not None:
+        return _locate_revision(record, options)
     for place in PLACES:
         if (place / record.name / MANIFEST).is_file():
             return Located(place / record.name, record.files)
     converted = stored(record.name)
     if converted is not None:
         return Located(converted)
-    looked = ", ".join(str(place) for place in PLACES)
+    if record.repository is not None and record.commit is not None:
+        return _locate_pinned(record, record.repository, record.commit, options)
+    if record.release is not None and not options.local_files_only:
+        # PyTorch and gdown are an extra, and take seconds to import.
+        from isozoo.zoo.convert import convert_release
+
+        return Located(convert_release(record))
+    looked = ", ".join(str(place) for place in (*PLACES, store_directory()))
     raise WeightsError(
-        f"the weights '{record.name}' are not on this machine (looked in {looked}); give the path "
-        f"of a folder that holds them, or build it untrained with "
+        f"the weights '{record.name}' are not on this machine (looked in {looked}) and on no Hub; "
+        "give the path of a folder that holds them, or build it untrained with "
         f"isozoo.create('{record.architecture}')"
     )
+
+
+def _locate_revision(record: catalog.Record, options: _HubOptions) -> Located:
+    """Return the asked revision of published weights, for which the catalog does not vouch."""
+    from isozoo.models.repository import fetch_folder
+
+    if record.repository is None:
+        raise WeightsError(
+            f"the weights '{record.name}' are not on the Hub, so that there is no revision "
+            f"'{options.revision}' of them; leave revision out"
+        )
+    return Located(*fetch_folder(record.repository, **options._asdict()))
+
+
+def _locate_pinned(
+    record: catalog.Record, repository: str, commit: str, options: _HubOptions
+) -> Located:
+    """Return the very files that the catalog describes, of those that loading needs."""
+    from isozoo import hub
+
+    folder = hub.fetch(
+        repository,
+        {name: record.files[name] for name in (MANIFEST, *REQUIRED)},
+        commit=commit,
+        cache_dir=options.cache_dir,
+        token=options.token,
+        local_files_only=options.local_files_only,
+    )
+    return Located(folder, record.files)

@@ -1,0 +1,160 @@
+"""Networks from and to repositories of the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from isozoo import hub
+from isozoo.errors import WeightsError
+from isozoo.files import FileRecord
+from isozoo.models.manifest import MANIFEST, REQUIRED, read_manifest
+
+if TYPE_CHECKING:
+    from huggingface_hub import CommitInfo
+
+    from isozoo.models.classifier import Classifier
+
+logger = logging.getLogger(__name__)
+
+#: Largest `isozoo.json` that is read from a stranger, in bytes; one of 1000 classes has 0.1 MB.
+MANIFEST_LIMIT = 4 * 2**20
+
+
+def find_folder(
+    source: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    token: str | bool | None = None,
+    local_files_only: bool = False,
+) -> tuple[Path, Mapping[str, FileRecord] | None]:
+    """Return a folder on this machine, or else the repository of that name, fetched.
+
+    Args:
+        source: Path of a folder, or name of a repository, `owner/name`. A folder that exists goes
+            before the repository.
+        revision: As for `fetch_folder`.
+        cache_dir: As for `fetch_folder`.
+        token: As for `fetch_folder`.
+        local_files_only: As for `fetch_folder`.
+
+    Returns:
+        The folder, and what every file must be if that is known from elsewhere.
+
+    Raises:
+        WeightsError: There is neither a folder nor a repository of that name, the repository is
+            not to be had, or `revision` is given for a folder.
+    """
+    text = os.fspath(source)
+    path = Path(text).expanduser()
+    if path.is_dir():
+        if revision is not None:
+            raise WeightsError(
+                f"'{text}' is a folder here, which has no revision '{revision}'; leave it out, or "
+                "start in another directory to have the Hub repository of that name"
+            )
+        return path, None
+    if isinstance(source, os.PathLike) or path.exists() or not hub.is_repository(text):
+        found = "it is a file" if path.exists() else "that directory does not exist"
+        raise WeightsError(
+            f"no weights folder at '{text}': {found}; give the path of a folder that holds "
+            f"{MANIFEST}, a Hub repository owner/name, or, to isozoo.load, one of "
+            "isozoo.list_models(pretrained=True)"
+        )
+    try:
+        return fetch_folder(
+            text,
+            revision=revision,
+            cache_dir=cache_dir,
+            token=token,
+            local_files_only=local_files_only,
+        )
+    except WeightsError as error:
+        raise WeightsError(f"{error}. Nor is there a folder '{text}' here") from error
+
+
+def fetch_folder(
+    repository: str,
+    *,
+    revision: str | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    token: str | bool | None = None,
+    local_files_only: bool = False,
+) -> tuple[Path, Mapping[str, FileRecord]]:
+    """Fetch the weights folder that a repository holds now; nothing but itself vouches for it.
+
+    Every file is what the repository's `isozoo.json` says, and `isozoo.json` is believed. A
+    warning says so, and which commit it was.
+
+    Args:
+        repository: Name of the repository, `owner/name`.
+        revision: Branch, tag or commit; `main` if None.
+        cache_dir: Where fetched files are kept; huggingface_hub's cache if None.
+        token: Access token of the Hub; the saved one if None, none at all if False.
+        local_files_only: Whether to take files from the cache only.
+
+    Returns:
+        The folder, with the files that loading needs, and what every file must be.
+
+    Raises:
+        WeightsError: The repository is not to be had or holds no weights folder.
+    """
+    path = hub.fetch_unpinned(
+        repository,
+        MANIFEST,
+        limit=MANIFEST_LIMIT,
+        revision=revision,
+        cache_dir=cache_dir,
+        token=token,
+        local_files_only=local_files_only,
+    )
+    folder = path.parent
+    stated = read_manifest(folder).files
+    hub.fetch(
+        repository,
+        {name: stated[name] for name in REQUIRED},
+        commit=folder.name,
+        cache_dir=cache_dir,
+        token=token,
+        local_files_only=local_files_only,
+    )
+    logger.warning(
+        "%s is not in isozoo's catalog: nothing but its own %s vouches for it. It is now at "
+        "commit %s; give revision= to stay there",
+        repository,
+        MANIFEST,
+        folder.name,
+    )
+    return folder, stated
+
+
+def push_network(
+    model: Classifier,
+    repository: str,
+    *,
+    private: bool | None = None,
+    token: str | bool | None = None,
+    commit_message: str | None = None,
+    revision: str | None = None,
+    create_pr: bool = False,
+) -> CommitInfo:
+    """Write a model's weights folder and push it; the arguments are those of `hub.push`."""
+    from isozoo.models.folder import write_folder
+
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place, "weights")
+        write_folder(model, folder, repository=repository)
+        return hub.push(
+            folder,
+            repository,
+            private=private,
+            token=token,
+            commit_message=commit_message,
+            revision=revision,
+            create_pr=create_pr,
+        )
