@@ -3,54 +3,23 @@
     python tools/model_sizes.py            # write it
     python tools/model_sizes.py --check    # fail if it is stale
 
-`parameters` counts the trained values, with the 1000 classes a network has unless told otherwise.
-`gflops` is multiply-adds / 1e9 of one image of the architecture's usual size, counted as
-torchvision counts them: convolutions and dense layers, without biases, activations and pooling.
+What the numbers count is said by `isozoo.models.sizes.measure`, which makes them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from pathlib import Path
 
 import keras
 
 from isozoo.files import atomic_write
-from isozoo.models import architecture, architecture_names
-from isozoo.models.classifier import Classifier
+from isozoo.models import architecture_names
+from isozoo.models.sizes import measure
 
 SIZES = Path(__file__).resolve().parents[1] / "isozoo" / "models" / "sizes.json"
-
-
-def multiply_adds(model: Classifier) -> int:
-    """Return the multiplications of a model's convolutions and dense layers, for one image.
-
-    Args:
-        model: A classifier built for images of one size.
-    """
-    total = 0
-    for layer in [*model.backbone.layers, *model.head.layers]:
-        if isinstance(layer, keras.layers.Conv2D):
-            spatial = layer.output.shape[1:-1]
-            total += math.prod(spatial) * math.prod(layer.kernel.shape)
-        elif isinstance(layer, keras.layers.Dense):
-            total += math.prod(layer.kernel.shape)
-    return total
-
-
-def measure(name: str) -> dict[str, float]:
-    """Build a network, without values for its weights, and return its entry of `sizes.json`."""
-    described = architecture(name)
-    shape = (described.image_size, described.image_size, described.channels)
-    with keras.StatelessScope(initialize_variables=False):
-        model = Classifier(described, input_shape=shape, data_format="channels_last")
-    return {
-        "parameters": sum(math.prod(variable.shape) for variable in model.trainable_variables),
-        "gflops": multiply_adds(model) / 1e9,
-    }
 
 
 def table() -> str:

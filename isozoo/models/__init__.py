@@ -9,7 +9,15 @@ from isozoo.models.architecture import (
     Architecture,
     architecture,
     architecture_names,
+    is_architecture_name,
     split_name,
 )
 
-__all__ = ["FAMILIES", "Architecture", "architecture", "architecture_names", "split_name"]
+__all__ = [
+    "FAMILIES",
+    "Architecture",
+    "architecture",
+    "architecture_names",
+    "is_architecture_name",
+    "split_name",
+]

@@ -6,8 +6,10 @@ Keras-free, so that names can be listed and records read without importing a bac
 from __future__ import annotations
 
 import dataclasses
+import math
+import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from isozoo.errors import UnknownNameError, unknown
@@ -42,6 +44,10 @@ class Architecture:
         classes: Outputs of the classifier.
         channels: Channels of the input images.
 
+    Raises:
+        ValueError: A value is of another type than its field, or out of its range. Whole numbers
+            of NumPy count as whole numbers, and become Python's own.
+
     Example:
         >>> net = architecture("r-isonet-50")
         >>> net.blocks, net.block, net.name
@@ -69,15 +75,23 @@ class Architecture:
 
     def __post_init__(self) -> None:
         """Refuse values that no network has."""
-        object.__setattr__(self, "blocks", tuple(self.blocks))
         for field, choices in CHOICES.items():
             value = getattr(self, field)
             if value not in choices:
                 raise unknown(field, str(value), choices)
+        for field in dataclasses.fields(self):
+            kind, convert = KINDS[str(field.type)]
+            value = getattr(self, field.name)
+            try:
+                object.__setattr__(self, field.name, convert(value))
+            except (TypeError, ValueError):
+                raise ValueError(f"{field.name} must be {kind}, got {value!r}") from None
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
-        if not self.orthogonality >= 0.0:
+        if not 0.0 <= self.orthogonality < math.inf:
             raise ValueError(f"orthogonality must be at least 0, got {self.orthogonality}")
+        if self.residual_scale is not None and not math.isfinite(self.residual_scale):
+            raise ValueError(f"residual_scale must be finite, got {self.residual_scale}")
         if not self.blocks or min(self.blocks) < 1:
             raise ValueError(f"blocks must be one positive number per stage, got {self.blocks}")
         for field in ("depth", "width", "classes", "channels"):
@@ -130,6 +144,40 @@ class Architecture:
             raise ValueError(f"incomplete architecture record: {error}") from error
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _whole(value: Any) -> int:
+    # A bool is an index too, and as a number of classes it is a mistake.
+    if isinstance(value, bool):
+        raise TypeError
+    return operator.index(value)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool | str):
+        raise TypeError
+    return float(value)
+
+
+#: What the fields may hold, by their annotation: in words, and how it becomes Python's own type.
+KINDS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "str": ("a text", _text),
+    "bool": ("True or False", _flag),
+    "int": ("a whole number", _whole),
+    "float": ("a number", _number),
+    "float | None": ("a number or None", lambda value: None if value is None else _number(value)),
+    "tuple[int, ...]": ("whole numbers", lambda value: tuple(_whole(item) for item in value)),
+}
 STEM_WIDTHS = {"imagenet": 64, "cifar": 16}
 IMAGE_SIZES = {"imagenet": 224, "cifar": 32}
 EXPANSIONS = {"basic": 1, "bottleneck": 4}
@@ -155,6 +203,10 @@ _RESNET: dict[str, Any] = {
     "shortcut": "projection",
     "zero_last_gamma": True,
 }
+
+#: What Keras calls the precisions that a network can compute in; in the mixed ones the variables
+#: stay float32.
+DTYPES = ("float32", "float64", "bfloat16", "float16", "mixed_bfloat16", "mixed_float16")
 
 #: What distinguishes each family, as fields of `Architecture`.
 FAMILIES: dict[str, dict[str, Any]] = {
@@ -192,7 +244,7 @@ STEM_CHANGES: dict[tuple[str, str], dict[str, Any]] = {("fixup", "cifar"): {"sho
 DEPTH_CHANGES: dict[tuple[str, int], dict[str, Any]] = {("isonet", 101): {"orthogonality": 3e-4}}
 
 VARIANT_WIDTHS = (32,)
-_NAME = re.compile(r"(?P<family>[a-z]+(?:-[a-z]+)*)-(?P<depth>\d+)(?:-w(?P<width>\d+))?")
+_NAME = re.compile(r"(?P<family>[a-z]+(?:-[a-z]+)*)-(?P<depth>[1-9]\d*)(?:-w(?P<width>[1-9]\d*))?")
 
 
 def split_name(name: str) -> tuple[str, str | None]:
@@ -209,7 +261,9 @@ def split_name(name: str) -> tuple[str, str | None]:
 
 
 def architecture_names() -> list[str]:
-    """Return the names of all architectures: each family at each depth, and the `-w32` variants.
+    """Return the names that are listed: each family at each usual depth, and the `-w32` variants.
+
+    `architecture` builds other depths `6n + 2` and other widths as well.
 
     Example:
         >>> "r-isonet-101" in architecture_names(), "fixup-20" in architecture_names()
@@ -222,6 +276,20 @@ def architecture_names() -> list[str]:
         for depth in sorted([*DEPTHS, *CIFAR_DEPTHS])
         for width in widths
     ]
+
+
+def is_architecture_name(name: str) -> bool:
+    """Return whether `architecture` knows a name, listed or not.
+
+    Example:
+        >>> is_architecture_name("isonet-62"), is_architecture_name("isonet-18.imagenet")
+        (True, False)
+    """
+    try:
+        architecture(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _depth_fields(depth: int) -> dict[str, Any]:
@@ -241,8 +309,8 @@ def architecture(name: str, **changes: Any) -> Architecture:
 
     Args:
         name: `family-depth`, optionally with `-w32` for half (ImageNet) or double (CIFAR) the
-            usual width. Depth 18, 34, 50 and 101 have the ImageNet stem; others must be 6n + 2
-            and have the CIFAR stem. A `.tag` is not part of an architecture's name.
+            usual width, or another `-wN`. Depth 18, 34, 50 and 101 have the ImageNet stem; others
+            must be 6n + 2 and have the CIFAR stem. A `.tag` is not part of an architecture's name.
         changes: Fields of `Architecture` to change, such as `classes=10` or `dropout=0.1`.
 
     Returns:

@@ -21,7 +21,12 @@ from typing import Any
 
 from isozoo.errors import WeightsError, unknown
 from isozoo.files import FileRecord, atomic_write
-from isozoo.models.architecture import architecture_names, split_name
+from isozoo.models.architecture import (
+    architecture,
+    architecture_names,
+    is_architecture_name,
+    split_name,
+)
 
 CATALOG = Path(__file__).with_name("catalog.json")
 RELEASES = Path(__file__).with_name("releases.json")
@@ -138,16 +143,17 @@ def info(name: str) -> Record:
         ('r-isonet-50.imagenet', '25,526,648', {'top1': 0.7618})
     """
     base, tag = split_name(name)
-    known = architecture_names()
-    if base not in known:
-        raise unknown("model", name, [*_weights(), *known], "See isozoo.list_models().")
+    if not is_architecture_name(base):
+        known = [*_weights(), *architecture_names()]
+        raise unknown("model", name, known, "See isozoo.list_models().")
+    base = architecture(base).name
     own = {record.tag: record for record in _weights().values() if record.architecture == base}
     if tag is not None and tag not in own:
         names = [record.name for record in own.values()] or list(_weights())
         raise unknown("weights", name, names, f"isozoo.create('{base}') builds it untrained.")
     if tag is None and own:
         tag = min(own, key=_preference)
-    return own[tag] if own else Record(base, base, None, **_sizes()[base])
+    return own[tag] if own else Record(base, base, None, **_size_of(base))
 
 
 def is_known(name: str) -> bool:
@@ -157,7 +163,7 @@ def is_known(name: str) -> bool:
         >>> is_known("isonet-18.imagenet"), is_known("my-folder")
         (True, False)
     """
-    return split_name(name)[0] in architecture_names()
+    return is_architecture_name(split_name(name)[0])
 
 
 def build_catalog(weights: Path | None = None) -> str:
@@ -229,7 +235,7 @@ def _record_of(folder: Path) -> Record:
         architecture=manifest.name,
         tag=manifest.tag,
         parameters=manifest.parameters,
-        gflops=_sizes()[manifest.name]["gflops"],
+        gflops=_size_of(manifest.name)["gflops"],
         metrics=dict(manifest.metrics),
         licence=manifest.licence,
         recipe=f"weights/{manifest.full_name}/{RECIPE}" if RECIPE in files else None,
@@ -251,6 +257,15 @@ def _from_json(record: dict[str, Any]) -> Record:
     files = {name: FileRecord(**file) for name, file in record["files"].items()}
     release = record["release"] and Release(**record["release"])
     return Record(**{**record, "files": files, "release": release})
+
+
+def _size_of(name: str) -> dict[str, Any]:
+    """Return the size of a network, measured (which needs Keras) if it is not a listed one."""
+    if name in _sizes():
+        return _sizes()[name]
+    from isozoo.models.sizes import measure
+
+    return measure(name)
 
 
 def _sizes() -> Mapping[str, dict[str, Any]]:

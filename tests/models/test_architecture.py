@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from isozoo.models.architecture import (
     Architecture,
     architecture,
     architecture_names,
+    is_architecture_name,
     split_name,
 )
 
@@ -168,11 +170,43 @@ def test_unknown_names_are_refused_with_the_nearest(name, message):
         ({"classes": 0}, "classes must be at least 1, got 0"),
         ({"channels": 0}, "channels must be at least 1, got 0"),
         ({"width": 0}, "width must be at least 1, got 0"),
+        ({"width": 32.0}, "width must be a whole number, got 32.0"),
+        ({"classes": True}, "classes must be a whole number, got True"),
+        ({"classes": "10"}, "classes must be a whole number, got '10'"),
+        ({"depth": None}, "depth must be a whole number, got None"),
+        ({"blocks": (2, 2.0)}, r"blocks must be whole numbers, got \(2, 2.0\)"),
+        ({"blocks": 2}, "blocks must be whole numbers, got 2"),
+        ({"conv_bias": 1}, "conv_bias must be True or False, got 1"),
+        ({"zero_last_gamma": "no"}, "zero_last_gamma must be True or False, got 'no'"),
+        ({"dropout": "0.5"}, "dropout must be a number, got '0.5'"),
+        ({"dropout": False}, "dropout must be a number, got False"),
+        ({"dropout": math.nan}, r"dropout must be in \[0, 1\), got nan"),
+        ({"orthogonality": math.inf}, "orthogonality must be at least 0, got inf"),
+        ({"residual_scale": "one"}, "residual_scale must be a number or None, got 'one'"),
+        ({"residual_scale": math.inf}, "residual_scale must be finite, got inf"),
+        ({"family": 3}, "family must be a text, got 3"),
     ],
 )
 def test_values_that_no_network_has_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         architecture("isonet-18", **changes)
+
+
+def test_numpys_numbers_become_pythons():
+    described = architecture(
+        "isonet-8", classes=np.int64(10), dropout=np.float32(0.5), blocks=np.array([1, 2, 1])
+    )
+    assert described == architecture("isonet-8", classes=10, dropout=0.5, blocks=(1, 2, 1))
+    json.dumps(described.to_dict())
+    assert type(architecture("isonet-8", dropout=0).dropout) is float
+
+
+def test_names_beyond_the_listed_ones_are_known():
+    assert "isonet-62" not in NAMES
+    assert is_architecture_name("isonet-62")
+    assert is_architecture_name("resnet-18-w48")
+    others = ("isonet-63", "isonet-018", "isonet-18-w0", "isonet-18-w032", "isonet-18.a", "isonet")
+    assert not any(is_architecture_name(name) for name in others)
 
 
 def test_records_with_other_fields_are_refused():

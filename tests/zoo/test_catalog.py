@@ -101,6 +101,16 @@ def test_a_name_without_a_tag_is_its_best_known_tag(zoo):
     assert isozoo.info("r-isonet-14").tag is None
 
 
+def test_whatever_create_builds_has_a_record(zoo):
+    deep = isozoo.info("isonet-62")
+    assert (deep.name, deep.architecture, deep.tag) == ("isonet-62", "isonet-62", None)
+    # Three stages of one more block each at depth 62 than at 56, in the proportion of the widths.
+    shallower = [isozoo.info(f"isonet-{depth}").parameters for depth in (44, 56)]
+    assert deep.parameters - shallower[1] == (shallower[1] - shallower[0]) / 2
+    assert isozoo.info("resnet-18-w64").name == "resnet-18"
+    assert isozoo.info("resnet-18-w16").parameters < isozoo.info("resnet-18-w32").parameters
+
+
 def test_a_record_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         isozoo.info("r-isonet-50").parameters = 1
