@@ -34,8 +34,8 @@ def kernels_of(name: str) -> list[tuple[tf.Variable, tuple[int, int]]]:
     rng = np.random.default_rng(0)
     kernels = []
     for layer in layers:
-        shape = tuple(layer.kernel.shape)
-        if is_constrained(shape):
+        if is_constrained(layer):
+            shape = tuple(layer.kernel.shape)
             values = rng.normal(size=shape) / np.sqrt(np.prod(shape[:3]))
             kernels.append((tf.Variable(values.astype("float32")), layer.strides))
     return kernels

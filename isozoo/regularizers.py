@@ -265,17 +265,26 @@ class OrthogonalConv(keras.regularizers.Regularizer):
         }
 
 
-def is_constrained(kernel_shape: tuple[int, ...]) -> bool:
-    """Return whether the paper constrains a kernel: all but 7x7 kernels and those on raw images.
+def is_constrained(layer: keras.layers.Conv2D) -> bool:
+    """Return whether the paper constrains a convolution: all but those on raw images.
+
+    The convolutions of isozoo's networks know their role (`isometric`). Others are told by their
+    kernels, as in the authors' code: it passes over 7x7 kernels and those on three channels.
 
     Args:
-        kernel_shape: `(height, width, channels, filters)`.
+        layer: A built convolution.
 
     Example:
-        >>> [is_constrained(shape) for shape in [(3, 3, 16, 16), (7, 7, 3, 64), (3, 3, 3, 16)]]
-        [True, False, False]
+        >>> first, second = keras.layers.Conv2D(8, 3), keras.layers.Conv2D(8, 3)
+        >>> model = keras.Sequential([keras.Input((8, 8, 3)), first, second])
+        >>> is_constrained(first), is_constrained(second)
+        (False, True)
     """
-    return tuple(kernel_shape[:2]) != (7, 7) and kernel_shape[2] > 3
+    stated = getattr(layer, "isometric", None)
+    if stated is not None:
+        return stated
+    height, width, channels = layer.kernel.shape[:3]
+    return (height, width) != (7, 7) and channels > 3
 
 
 def convolutions(model: keras.Model) -> list[keras.layers.Conv2D]:
@@ -296,7 +305,7 @@ def model_penalty(model: keras.Model, condition: str = "paper", method: str = "g
     network at its start.
 
     Args:
-        model: Any built Keras model; kernels that `is_constrained` refuses are left out.
+        model: Any built Keras model; convolutions that `is_constrained` refuses are left out.
         condition: See `orthogonality_penalty`.
         method: See `orthogonality_penalty`.
 
@@ -314,7 +323,7 @@ def model_penalty(model: keras.Model, condition: str = "paper", method: str = "g
         (
             orthogonality_penalty(layer.kernel, layer.strides, condition, method, layer.groups)
             for layer in convolutions(model)
-            if is_constrained(tuple(layer.kernel.shape))
+            if is_constrained(layer)
         ),
         start=ops.zeros(()),
     )

@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isozoo.initializers import Delta
+from isozoo.models import architecture
+from isozoo.models.backbone import Backbone
 from isozoo.regularizers import (
     CONDITIONS,
     METHODS,
@@ -291,7 +293,19 @@ def test_kernels_of_other_ranks_are_refused():
     [((3, 3, 16, 16), True), ((7, 7, 64, 64), False), ((1, 1, 64, 8), True), ((3, 3, 3, 9), False)],
 )
 def test_large_kernels_and_kernels_on_images_are_not_constrained(shape, constrained):
-    assert is_constrained(shape) is constrained
+    layer = keras.layers.Conv2D(shape[3], shape[:2])
+    layer.build((None, 8, 8, shape[2]))
+    assert is_constrained(layer) is constrained
+
+
+@pytest.mark.parametrize("name", ["r-isonet-8", "resnet-8", "r-isonet-18-w32"])
+@pytest.mark.parametrize("channels", [1, 3, 8])
+def test_the_first_convolution_is_not_constrained_on_any_number_of_channels(name, channels):
+    backbone = Backbone(architecture(name, channels=channels, width=2))
+    found = convolutions(backbone)
+    assert [layer.name for layer in found if not is_constrained(layer)] == ["stem_conv"]
+    penalised = [layer for layer in found if layer.kernel_regularizer is not None]
+    assert penalised == (found[1:] if "isonet" in name else [])
 
 
 def test_the_penalty_of_a_model_is_the_sum_over_its_constrained_convolutions():

@@ -29,6 +29,10 @@ class Conv2D(keras.layers.Conv2D):
         [[[0.0, 0.0], [0.0, 0.0]], [[5.0, 5.0], [5.0, 5.0]]]
     """
 
+    #: Whether `isozoo.regularizers.model_penalty` counts this convolution; None to tell by its
+    #: kernel's shape. The first convolution of a network, on raw images, is not held to be one.
+    isometric: bool | None = None
+
     def call(self, inputs):
         """Return the convolution of `inputs`, plus the bias, after the activation."""
         y = self.convolution_op(inputs, self.kernel)

@@ -23,7 +23,7 @@ from isozoo.layers import (
     SymmetricMaxPooling2D,
 )
 from isozoo.models.architecture import Architecture
-from isozoo.regularizers import OrthogonalConv, is_constrained
+from isozoo.regularizers import OrthogonalConv
 
 EPSILON = 1e-5
 
@@ -106,19 +106,21 @@ class Composer:
             x = layers.ZeroPadding2D(
                 kernel // 2, data_format=self.data_format, dtype=self.dtype, name=f"{name}_pad"
             )(x)
-        constrained = is_constrained((kernel, kernel, x.shape[self.axis], filters))
+        isometric = role != "stem"
         penalty = OrthogonalConv(arch.orthogonality, strides=stride)
-        return Conv2D(
+        layer = Conv2D(
             filters,
             kernel,
             strides=stride,
             use_bias=arch.conv_bias,
             data_format=self.data_format,
             kernel_initializer=INITIALIZERS[arch.initializer][role](arch),
-            kernel_regularizer=penalty if arch.orthogonality and constrained else None,
+            kernel_regularizer=penalty if arch.orthogonality and isometric else None,
             dtype=self.dtype,
             name=name,
-        )(x)
+        )
+        layer.isometric = isometric
+        return layer(x)
 
     def normalization(self, x, name: str, last: bool = False):
         """Normalise, if the architecture does; `last` marks the end of a branch."""
