@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
 
+from isozoo.data.channels import shared_channels
 from isozoo.data.images import open_image, to_rgb
 from isozoo.errors import ImageError, unknown
 
@@ -20,6 +21,8 @@ _INTERPOLATIONS = {
     "bicubic": (Image.Resampling.BICUBIC, "bicubic"),
     "lanczos": (Image.Resampling.LANCZOS, "lanczos3"),
 }
+# Pillow's luma of red, green and blue (ITU-R 601), in parts of 2**16.
+_LUMA = (19595, 38470, 7471)
 # Pixels after the resize. A strip of 1x60000 would otherwise ask for 12 GB at a short side of 256.
 _LARGEST = 2**27
 
@@ -37,21 +40,28 @@ class Preprocessing:
     is framed in black.
 
     Calling it with a path, a Pillow image or a uint8 array returns one float32 array
-    `(size, size, 3)`; `tf` does the same to a TensorFlow tensor. The two differ by at most 2 of the
-    255 levels of a pixel, and on average by less than 0.1 levels (on photographs less than 0.02):
-    Pillow's resize counts in integers, TensorFlow's in floats, which may round the other way.
+    `(size, size, channels)`; `tf` does the same to a TensorFlow tensor. The two differ by at most 2
+    of the 255 levels of a pixel, and on average by less than 0.1 levels (on photographs less than
+    0.02): Pillow's resize counts in integers, TensorFlow's in floats, which may round the other
+    way.
+
+    There are as many channels as numbers in `mean`. Three are red, green and blue. One is the luma
+    of these, `0.299 R + 0.587 G + 0.114 B` rounded to 8 bits before the resize, so that a grey
+    picture keeps its values. Any other number no image file holds: such pictures are uint8 arrays
+    `(height, width, channels)`.
 
     Args:
         resize: Length of the short side after resizing, or None to keep the picture's size.
         size: Side of the square centre crop.
         interpolation: "bilinear", "bicubic" or "lanczos".
         antialias: Whether shrinking averages over all pixels; only "bilinear" can do without.
-        mean: Per channel (red, green, blue), of values in [0, 1].
-        std: Per channel, positive.
+        mean: One number per channel, of values in [0, 1].
+        std: One number per channel, positive.
 
     Raises:
-        ValueError: A length is not a positive integer, mean or std is not three finite numbers,
-            std is not positive, or `antialias=False` is asked of a kernel that needs it.
+        ValueError: A length is not a positive integer, mean and std are not finite numbers, one
+            per channel, std is not positive, or `antialias=False` is asked of a kernel that needs
+            it.
         UnknownNameError: The interpolation has another name.
 
     Example:
@@ -65,8 +75,8 @@ class Preprocessing:
     size: int = 224
     interpolation: str = "bilinear"
     antialias: bool = True
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
     def __post_init__(self) -> None:
         _check_length("size", self.size)
@@ -79,10 +89,60 @@ class Preprocessing:
                 f"antialias=False goes with interpolation 'bilinear' only, not "
                 f"'{self.interpolation}'; set antialias=True"
             )
-        object.__setattr__(self, "mean", _triple("mean", self.mean))
-        object.__setattr__(self, "std", _triple("std", self.std))
+        for name in ("mean", "std"):
+            object.__setattr__(self, name, _numbers(name, getattr(self, name)))
+        if len(self.mean) != len(self.std):
+            raise ValueError(
+                f"mean and std must have one number per channel each, got {len(self.mean)} and "
+                f"{len(self.std)}"
+            )
         if min(self.std) <= 0:
             raise ValueError(f"std must be positive, not {self.std}")
+
+    @property
+    def channels(self) -> int:
+        """Number of channels of the result."""
+        return len(self.mean)
+
+    def with_channels(self, channels: int) -> Preprocessing:
+        """Return the same for another number of channels.
+
+        Mean and std of a channel are the averages over those it stands for, see
+        `isozoo.data.channels.shared_channels`.
+
+        Args:
+            channels: The new number, at least 1.
+
+        Raises:
+            ValueError: It is below 1.
+
+        Example:
+            >>> Preprocessing(mean=(0.1, 0.2, 0.6)).with_channels(4).mean
+            (0.1, 0.2, 0.6, 0.1)
+            >>> round(Preprocessing(mean=(0.1, 0.2, 0.6)).with_channels(1).mean[0], 6)
+            0.3
+        """
+        shared = shared_channels(self.channels, channels)
+        means, stds = ((np.array(row) @ shared) / shared.sum(0) for row in (self.mean, self.std))
+        return replace(self, mean=tuple(means.tolist()), std=tuple(stds.tolist()))
+
+    def with_size(self, size: int | None) -> Preprocessing:
+        """Return the same for another square, resizing in the same proportion to it.
+
+        Args:
+            size: Side of the centre crop, at least 1; None for no change.
+
+        Raises:
+            ValueError: It is below 1.
+
+        Example:
+            >>> Preprocessing(resize=256, size=224).with_size(112).resize
+            128
+        """
+        if size is None or size == self.size:
+            return self
+        resize = self.resize and max(1, round(self.resize * size / self.size))
+        return replace(self, resize=resize, size=size)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON values.
@@ -127,25 +187,43 @@ class Preprocessing:
 
         Args:
             image: A path, an open binary file, a Pillow image, or a uint8 array
-                `(height, width, 3)` or, if grey, `(height, width)`.
+                `(height, width, 3)` or, if grey, `(height, width)`; with other than 1 or 3
+                channels, a uint8 array `(height, width, channels)` only.
 
         Returns:
-            A float32 array `(size, size, 3)`.
+            A float32 array `(size, size, channels)`.
 
         Raises:
-            ImageError: The file is not a sound image, or the picture is too narrow to resize.
+            ImageError: The file is not a sound image or cannot hold so many channels, or the
+                picture is too narrow to resize.
             ValueError: An array is not uint8 or has another shape.
             TypeError: It is none of these.
         """
-        picture = self._resized(_picture(image))
-        return self.normalize(_centre_crop(np.asarray(picture), self.size))
+        return self.normalize(self.pixels(image))
+
+    def pixels(self, image: Picture) -> np.ndarray:
+        """Resize and crop one picture, without the normalisation.
+
+        Args:
+            image: As for calling.
+
+        Returns:
+            A uint8 array `(size, size, channels)`.
+
+        Raises:
+            ImageError: As for calling.
+            ValueError: As for calling.
+            TypeError: As for calling.
+        """
+        parts = [np.asarray(self._resized(part)) for part in _pictures(image, self.channels)]
+        return _centre_crop(np.dstack(parts), self.size)
 
     def normalize(self, pixels: Any) -> Any:
         """Map 8-bit values to the network's range: `(pixels / 255 - mean) / std`.
 
         Args:
-            pixels: An array, or a float32 tensor of any backend, `(..., 3)` with values in
-                [0, 255].
+            pixels: An array, or a float32 tensor of any backend, `(..., channels)` with values
+                in [0, 255].
 
         Returns:
             The same shape; a NumPy array comes back as float32.
@@ -159,16 +237,20 @@ class Preprocessing:
         """Do the same to a decoded TensorFlow image, inside a `tf.data` map or a `tf.function`.
 
         Args:
-            image: A uint8 tensor `(height, width, 3)`; height and width may be unknown. JPEG
-                files decode to Pillow's pixels with `dct_method="INTEGER_ACCURATE"`.
+            image: A uint8 tensor `(height, width, 3)`, or `(height, width, channels)` with other
+                than 1 or 3 channels; height and width may be unknown. JPEG files decode to
+                Pillow's pixels with `dct_method="INTEGER_ACCURATE"`.
 
         Returns:
-            A float32 tensor `(size, size, 3)`.
+            A float32 tensor `(size, size, channels)`.
         """
         import tensorflow as tf
 
         shape = tf.shape(image)
         height, width = shape[0], shape[1]
+        if self.channels == 1:
+            parts = tf.reduce_sum(tf.cast(image, tf.int32) * _LUMA, axis=-1, keepdims=True)
+            image = (parts + 2**15) // 2**16
         image = tf.cast(image, tf.float32)
         if self.resize is not None:
             short = tf.minimum(height, width)
@@ -182,18 +264,18 @@ class Preprocessing:
                 image = tf.clip_by_value(tf.floor(image + 0.5), 0.0, 255.0)
         for axis, length in ((0, height), (1, width)):
             image = _tf_centre(tf, image, length, self.size, axis)
-        image.set_shape((self.size, self.size, 3))
+        image.set_shape((self.size, self.size, self.channels))
         return self.normalize(image)
 
     def resize_picture(self, picture: Image.Image, size: tuple[int, int]) -> Image.Image:
         """Resize with this preprocessing's kernel, pixel centres being at halves.
 
         Args:
-            picture: A Pillow image of mode RGB.
+            picture: A Pillow image of mode RGB or L.
             size: `(width, height)` of the result.
 
         Returns:
-            A Pillow image of mode RGB and that size.
+            A Pillow image of the same mode and of that size.
         """
         kernel, _ = _INTERPOLATIONS[self.interpolation]
         if self.antialias:
@@ -206,7 +288,8 @@ class Preprocessing:
             np.asarray(band.convert("F").transform(size, Image.Transform.AFFINE, matrix, kernel))
             for band in picture.split()
         ]
-        return Image.fromarray(np.floor(np.stack(bands, axis=-1) + 0.5).astype(np.uint8))
+        rounded = [np.floor(band + 0.5).astype(np.uint8) for band in bands]
+        return Image.merge(picture.mode, [Image.fromarray(band) for band in rounded])
 
     def _affine(self) -> tuple[np.ndarray, np.ndarray]:
         scale = 1.0 / (255.0 * np.asarray(self.std))
@@ -224,6 +307,25 @@ class Preprocessing:
                 f"with a short side of {self.resize} it would be {width}x{height}; crop it first"
             )
         return self.resize_picture(picture, (width, height))
+
+
+def _pictures(image: Picture, channels: int) -> list[Image.Image]:
+    """Return the RGB picture, its luma, or one grey picture for each of other channels."""
+    if channels == 3:
+        return [_picture(image)]
+    if channels == 1:
+        return [_picture(image).convert("L")]
+    if not isinstance(image, np.ndarray):
+        raise ImageError(
+            f"cannot make {channels} channels from an image, which has 3 or 1; give a uint8 array "
+            f"(height, width, {channels}) instead of {image!r}"
+        )
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != channels or not image.size:
+        raise ValueError(
+            f"expected a uint8 array (height, width, {channels}) with values in [0, 255]; got "
+            f"{image.dtype} of shape {image.shape}"
+        )
+    return [Image.fromarray(image[..., channel]) for channel in range(channels)]
 
 
 def _picture(image: Picture) -> Image.Image:
@@ -274,10 +376,10 @@ def _check_length(name: str, value: object) -> None:
         raise ValueError(f"{name} must be a positive integer, not {value!r}")
 
 
-def _triple(name: str, values: Any) -> tuple[float, float, float]:
+def _numbers(name: str, values: Any) -> tuple[float, ...]:
     numbers = tuple(float(value) for value in values)
-    if len(numbers) != 3 or not all(math.isfinite(number) for number in numbers):
-        raise ValueError(f"{name} must be three finite numbers, not {values!r}")
+    if not numbers or not all(math.isfinite(number) for number in numbers):
+        raise ValueError(f"{name} must be finite numbers, one per channel, not {values!r}")
     return numbers
 
 

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 
+from isozoo.errors import unknown
 from isozoo.layers.pooling import resolve_data_format
-from isozoo.models.architecture import Architecture
+from isozoo.models.architecture import DTYPES, Architecture
 from isozoo.models.blocks import Composer
+
+
+def resolve_dtype(dtype: str | keras.DTypePolicy | dict | None) -> keras.DTypePolicy:
+    """Return a dtype policy by its name or configuration, or Keras's default for None.
+
+    Example:
+        >>> resolve_dtype("mixed_bfloat16").compute_dtype
+        'bfloat16'
+    """
+    if dtype is None:
+        return keras.config.dtype_policy()
+    if isinstance(dtype, str) and dtype not in DTYPES:
+        raise unknown("dtype", dtype, DTYPES)
+    return keras.dtype_policies.get(dtype)
 
 
 def resolve_input_shape(
@@ -52,6 +67,7 @@ class Backbone(keras.Model):
 
     Raises:
         ValueError: `input_shape` has other channels than the architecture.
+        UnknownNameError: There is no such dtype.
 
     Example:
         >>> from isozoo.models import architecture
@@ -74,9 +90,7 @@ class Backbone(keras.Model):
             architecture = Architecture.from_dict(architecture)
         data_format = resolve_data_format(data_format)
         shape = resolve_input_shape(input_shape, architecture.channels, data_format)
-        policy = (
-            keras.dtype_policies.get(dtype) if dtype is not None else keras.config.dtype_policy()
-        )
+        policy = resolve_dtype(dtype)
         inputs = keras.Input(shape, name="images")
         composer = Composer(architecture, data_format, policy)
         x = composer.stem(inputs)
@@ -98,6 +112,50 @@ class Backbone(keras.Model):
     def pyramid_outputs(self) -> dict[str, Any]:
         """The last tensor of each stage, keyed `"Pn"` for a stride of 2**n pixels."""
         return dict(self._pyramid_outputs)
+
+    @property
+    def stages(self) -> dict[str, list[keras.layers.Layer]]:
+        """The layers of each stage, in order: `"stem"`, then `"s1"`, `"s2"`, ...
+
+        Example:
+            >>> from isozoo.models import architecture
+            >>> list(Backbone(architecture("r-isonet-8")).stages)
+            ['stem', 's1', 's2', 's3']
+        """
+        names = ["stem", *(f"s{i + 1}" for i in range(len(self.architecture.blocks)))]
+        return {
+            name: [layer for layer in self.layers if layer.name.split("_")[0] == name]
+            for name in names
+        }
+
+    def freeze(self, stages: str | Sequence[str]) -> None:
+        """Take stages out of training: their weights and running statistics stay what they are.
+
+        A frozen batch normalisation uses its running statistics also in training. Set
+        `trainable = True` on layers of `stages` to undo it. A model that is compiled already has
+        to be compiled again.
+
+        Args:
+            stages: Name of a stage, or several; `"backbone"` is all of them.
+
+        Raises:
+            UnknownNameError: There is no such stage; the nearest names are given.
+
+        Example:
+            >>> from isozoo.models import architecture
+            >>> backbone = Backbone(architecture("r-isonet-8"))
+            >>> backbone.freeze(["stem", "s1", "s2"])
+            >>> backbone.trainable_variables[0].path.split("/")[0]
+            's3_b1_proj'
+        """
+        known = self.stages
+        names = [stages] if isinstance(stages, str) else list(stages)
+        for name in names:
+            if name not in (*known, "backbone"):
+                raise unknown("stage", str(name), [*known, "backbone"])
+        for name in known if "backbone" in names else names:
+            for layer in known[name]:
+                layer.trainable = False
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor arguments."""

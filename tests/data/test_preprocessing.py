@@ -139,6 +139,81 @@ def test_other_things_are_refused():
         IMAGENET([[0, 1]])
 
 
+GREY = Preprocessing(resize=16, size=16, mean=(0.0,), std=(1.0,))
+
+
+def test_one_channel_is_the_luma_of_the_picture(noise, tmp_path):
+    pixels = noise(16, 16, 3)
+    luma = np.asarray(Image.fromarray(pixels).convert("L")) / np.float32(255)
+    path = tmp_path / "picture.png"
+    Image.fromarray(pixels).save(path)
+    for image in (pixels, path, Image.fromarray(pixels)):
+        np.testing.assert_allclose(GREY(image), luma[..., None], rtol=1e-6)
+    np.testing.assert_allclose(GREY.tf(tf.constant(pixels)), luma[..., None], rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (16, 16, 1)])
+def test_a_grey_picture_keeps_its_values(noise, shape):
+    grey = noise(*shape)
+    np.testing.assert_array_equal(GREY.pixels(grey), grey.reshape(16, 16, 1))
+    np.testing.assert_array_equal(
+        GREY.pixels(Image.fromarray(grey.reshape(16, 16)))[..., 0], grey.reshape(16, 16)
+    )
+
+
+@pytest.mark.parametrize(("interpolation", "antialias"), KERNELS)
+@pytest.mark.parametrize("channels", [1, 2, 3, 5])
+def test_channels_are_resized_each_on_its_own(noise, interpolation, antialias, channels):
+    colours = Preprocessing(20, 18, interpolation, antialias, **PLAIN)
+    chosen = colours.with_channels(channels)
+    assert (chosen.mean, chosen.std) == ((0.0,) * channels, (1.0,) * channels)
+    pixels = noise(31, 44, channels)
+    found = chosen.pixels(pixels)
+    assert found.shape == (18, 18, channels)
+    for channel in range(channels):
+        plane = np.repeat(pixels[..., channel : channel + 1], 3, axis=2)
+        np.testing.assert_array_equal(found[..., channel], colours.pixels(plane)[..., 0])
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5])
+def test_both_paths_agree_for_any_number_of_channels(noise, channels):
+    pixels = noise(61, 40, 3 if channels == 1 else channels)
+    assert levels(Preprocessing(32, 28).with_channels(channels), pixels).max() <= MOST + 1e-3
+
+
+def test_channels_that_no_image_file_has_are_given_as_arrays(noise, tmp_path):
+    five = IMAGENET.with_channels(5)
+    path = tmp_path / "picture.png"
+    Image.fromarray(noise(8, 8, 3)).save(path)
+    for image in (path, str(path), Image.new("RGB", (8, 8))):
+        with pytest.raises(
+            ImageError, match=r"cannot make 5 channels .* array \(height, width, 5\)"
+        ):
+            five(image)
+    for array in (noise(8, 8, 3), noise(8, 8), noise(0, 8, 5), np.zeros((8, 8, 5), "float32")):
+        with pytest.raises(ValueError, match=r"expected a uint8 array \(height, width, 5\).*; got"):
+            five(array)
+
+
+def test_mean_and_deviation_follow_the_channels():
+    chosen = Preprocessing(mean=(0.1, 0.2, 0.6), std=(1.0, 2.0, 3.0))
+    assert chosen.with_channels(3) == chosen
+    assert chosen.with_channels(5).std == (1.0, 2.0, 3.0, 1.0, 2.0)
+    np.testing.assert_allclose(chosen.with_channels(2).mean, (0.35, 0.2))
+    np.testing.assert_allclose(chosen.with_channels(1).std, (2.0,))
+    assert chosen.with_channels(1).with_channels(3).std == (2.0,) * 3
+    with pytest.raises(ValueError, match="channels must be at least 1, got 3 and 0"):
+        chosen.with_channels(0)
+
+
+def test_another_size_keeps_the_proportion():
+    assert IMAGENET.with_size(112) == dataclasses.replace(IMAGENET, resize=128, size=112)
+    assert IMAGENET.with_size(None) == IMAGENET.with_size(224) == IMAGENET
+    assert dataclasses.replace(IMAGENET, resize=None).with_size(32).resize is None
+    with pytest.raises(ValueError, match="size must be a positive integer, not 0"):
+        IMAGENET.with_size(0)
+
+
 def test_a_strip_that_would_fill_the_memory_is_refused():
     with pytest.raises(ImageError, match="60000x1 pixels is too narrow to resize"):
         IMAGENET(np.zeros((1, 60_000, 3), np.uint8))
@@ -151,9 +226,10 @@ def test_a_strip_that_would_fill_the_memory_is_refused():
         ({"size": 22.5}, "size must be a positive integer, not 22.5"),
         ({"size": True}, "size must be a positive integer, not True"),
         ({"resize": -1}, "resize must be a positive integer, not -1"),
-        ({"mean": (0.5, 0.5)}, "mean must be three finite numbers"),
-        ({"mean": (0.5, 0.5, float("nan"))}, "mean must be three finite numbers"),
-        ({"std": (1, 1, float("inf"))}, "std must be three finite numbers"),
+        ({"mean": (0.5, 0.5)}, "mean and std must have one number per channel each, got 2 and 3"),
+        ({"mean": ()}, "mean must be finite numbers, one per channel"),
+        ({"mean": (0.5, 0.5, float("nan"))}, "mean must be finite numbers, one per channel"),
+        ({"std": (1, 1, float("inf"))}, "std must be finite numbers, one per channel"),
         ({"std": (1, 0, 1)}, "std must be positive"),
         ({"interpolation": "bicubic", "antialias": False}, "antialias=False goes with"),
     ],

@@ -171,6 +171,88 @@ def test_a_new_head_keeps_shape_dtype_and_format(zoo):
     assert model.input_shape == (None, 64, 64, 3)
 
 
+def test_what_is_loaded_can_be_changed_all_at_once(zoo, expected, caplog):
+    model = isozoo.load(
+        "r-isonet-8.pets",
+        classes=2,
+        in_channels=1,
+        dropout=0.25,
+        dtype="mixed_bfloat16",
+        input_shape=(24, 24, 1),
+        freeze=["stem", "s1"],
+    )
+    assert model.output_shape == (None, 2)
+    assert model.input_shape == (None, 24, 24, 1)
+    assert (model.architecture.dropout, model.dtype_policy.name) == (0.25, "mixed_bfloat16")
+    assert {v.path.split("_")[0].split("/")[-1] for v in model.trainable_variables} == {
+        "s2",
+        "s3",
+        "head",
+    }
+    report = model.load_report
+    assert report.adapted == ("stem_conv/kernel",)
+    assert report.fresh == ("head_fc/kernel", "head_fc/bias")
+    assert_same(model, expected, report.assigned)
+    assert (
+        "18 variables read, 1 adapted (stem_conv/kernel), 2 fresh (head_fc/kernel, head_fc/bias)"
+        in caplog.text
+    )
+    assert len(model.classify(np.zeros((30, 40, 3), "uint8"))[0]) == 2
+
+
+def test_an_adapted_first_kernel_is_said_without_set_up_of_logging(zoo, caplog):
+    isozoo.load("r-isonet-8.pets", in_channels=4)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "20 variables read, 1 adapted (stem_conv/kernel), 0 fresh" in caplog.text
+
+
+def test_a_frozen_and_adapted_encoder(zoo, expected):
+    backbone = isozoo.load_backbone("r-isonet-8.pets", in_channels=6, freeze="backbone")
+    assert backbone.input_shape == (None, None, None, 6)
+    assert backbone.trainable_variables == []
+    colours = np.concatenate([IMAGES, IMAGES], axis=-1)
+    found = np.asarray(backbone(colours))
+    trained = np.asarray(isozoo.load_backbone("r-isonet-8.pets")(IMAGES))
+    np.testing.assert_allclose(found, trained, rtol=1e-4, atol=1e-5)
+
+
+def test_a_folder_says_nothing_of_frozen_layers(zoo, tmp_path):
+    model = isozoo.load("r-isonet-8.pets", freeze="backbone", in_channels=1)
+    model.save_pretrained(tmp_path / "mine")
+    again = isozoo.load(tmp_path / "mine")
+    assert all(layer.trainable for layer in again.backbone.layers)
+    assert again.preprocessing == model.preprocessing
+    grey = np.zeros((20, 20), "uint8")
+    assert again.classify(grey) == model.classify(grey)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"freeze": "stage1"}, "unknown stage 'stage1'; did you mean"),
+        ({"dtype": "bfloat61"}, "unknown dtype 'bfloat61'; did you mean 'bfloat16'"),
+        ({"in_channels": 1, "input_shape": (32, 32, 3)}, "does not fit a network of 1 input"),
+    ],
+)
+def test_changes_that_cannot_be_are_refused(zoo, options, message):
+    with pytest.raises(ValueError, match=message):
+        isozoo.load("r-isonet-8.pets", **options)
+
+
+def test_the_hubs_options_reach_the_search(zoo, monkeypatch):
+    asked = []
+
+    def locate(name, **options):
+        asked.append((name, options))
+        return locating.Located(zoo / "r-isonet-8.pets")
+
+    monkeypatch.setattr("isozoo.zoo.loading.locate", locate)
+    options = {"revision": "v1", "cache_dir": "c", "token": False, "local_files_only": True}
+    isozoo.load("me/pets", **options)
+    isozoo.load_backbone("me/pets", **options)
+    assert asked == [("me/pets", options)] * 2
+
+
 @pytest.mark.parametrize(("text", "meant"), [("37", r"write 37"), ("cat", r"write \['cat'\]")])
 def test_a_text_is_not_a_list_of_labels(zoo, text, meant):
     with pytest.raises(ValueError, match=rf"a number or a list of labels, got .*{text}.*{meant}$"):
@@ -214,6 +296,9 @@ def test_an_untrained_network_is_as_asked():
     assert isozoo.create("r-isonet-8").architecture == isozoo.architecture("r-isonet-8")
     assert isozoo.create("isonet-8", labels="abc").labels == ("a", "b", "c")
     assert isozoo.create("isonet-8", dropout=0.0).architecture.dropout == 0.0
+    grey = isozoo.create("isonet-8", classes=2, in_channels=1)
+    assert grey.input_shape == (None, None, None, 1)
+    assert len(grey.classify(np.zeros((9, 9, 3), "uint8"))[0]) == 2
 
 
 @pytest.mark.parametrize(
@@ -225,6 +310,7 @@ def test_an_untrained_network_is_as_asked():
         ({"name": "isonet-8", "classes": 3, "labels": ["a"]}, "1 labels were given for 3 classes"),
         ({"name": "isonet-8", "dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
         ({"name": "isonet-8", "input_shape": (32, 32, 1)}, "does not fit a network of 3 input"),
+        ({"name": "isonet-8", "in_channels": 0}, "channels must be at least 1, got 0"),
     ],
 )
 def test_a_network_that_cannot_be_built_is_refused(arguments, message):

@@ -1,0 +1,151 @@
+"""A trained network made over: another head, other images, another precision."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from isozoo.data.channels import adapted_kernel
+from isozoo.errors import WeightsError
+from isozoo.models.classifier import Classifier
+from isozoo.models.variables import named_values, named_variables
+
+#: The one variable whose shape depends on the number of image channels.
+STEM_KERNEL = "stem_conv/kernel"
+
+
+def adapt(
+    model: Classifier,
+    *,
+    classes: int | Sequence[str] | None = None,
+    in_channels: int | None = None,
+    dropout: float | None = None,
+    dtype: str | keras.DTypePolicy | None = None,
+    input_shape: tuple[int | None, ...] | None = None,
+) -> Classifier:
+    """Return a classifier made over, with the trained values wherever they still mean something.
+
+    Args:
+        model: The classifier, which stays as it is.
+        classes: Number of classes, or their labels, of a new, untrained head; None keeps the head.
+        in_channels: Number of image channels. The first kernel is adapted by
+            `isozoo.data.channels.adapted_kernel`, the preprocessing by
+            `Preprocessing.with_channels`.
+        dropout: Probability of dropping a pooled feature in training, in [0, 1).
+        dtype: Dtype policy of the layers.
+        input_shape: Shape of one image, in the model's data format. If it fixes a square, the
+            preprocessing cuts that square, resizing in the old proportion.
+
+    Returns:
+        The new classifier, or `model` itself if nothing is asked for. If the model has a
+        `load_report`, so has the result, with the variables that are fresh or adapted.
+
+    Raises:
+        ValueError: A value is out of its range, `classes` is a text, or `input_shape` has other
+            channels than the network.
+        WeightsError: A trained value is out of the range of `dtype`.
+
+    Example:
+        >>> from isozoo.models import architecture
+        >>> model = adapt(Classifier(architecture("isonet-8")), classes=["cat", "dog"])
+        >>> model.output_shape, model.labels
+        ((None, 2), ('cat', 'dog'))
+    """
+    asked = (classes, in_channels, dropout, dtype, input_shape)
+    if all(value is None for value in asked):
+        return model
+    labels = _labels(classes, model)
+    changes = {"classes": len(labels), "channels": in_channels, "dropout": dropout}
+    described = model.architecture.replace(
+        **{name: value for name, value in changes.items() if value is not None}
+    )
+    preprocessing = model.preprocessing
+    if described.channels != preprocessing.channels:
+        preprocessing = preprocessing.with_channels(described.channels)
+    if input_shape is not None:
+        preprocessing = preprocessing.with_size(_side(input_shape, model.data_format))
+    other = Classifier(
+        described,
+        labels,
+        preprocessing,
+        input_shape or _with_channels(model, described.channels),
+        model.data_format,
+        dtype=model.dtype_policy if dtype is None else dtype,
+    )
+    fresh = _names(other.head) if classes is not None else ()
+    adapted = (STEM_KERNEL,) if described.channels != model.architecture.channels else ()
+    _fill(other, model, fresh, adapted)
+    _check_range(other)
+    other.provenance = model.provenance
+    other.load_report = _report(other, model.load_report, fresh, adapted)
+    return other
+
+
+def _labels(classes: int | Sequence[str] | None, model: Classifier) -> tuple[str, ...]:
+    if classes is None:
+        return model.labels
+    if isinstance(classes, str):
+        raise ValueError(
+            f"classes must be a number or a list of labels, got the text {classes!r}; write "
+            f"{classes if classes.isdigit() else [classes]}"
+        )
+    if isinstance(classes, Sequence):
+        return tuple(classes)
+    count = model.architecture.replace(classes=classes).classes
+    return tuple(str(index) for index in range(count))
+
+
+def _side(input_shape: tuple[int | None, ...], data_format: str) -> int | None:
+    """Return the side of the images if it is fixed and both sides are equal."""
+    height, width = input_shape[:2] if data_format == "channels_last" else input_shape[1:]
+    return height if height == width else None
+
+
+def _with_channels(model: Classifier, channels: int) -> tuple[int | None, ...]:
+    shape = tuple(model.backbone.input_shape[1:])
+    if model.data_format == "channels_last":
+        return (*shape[:-1], channels)
+    return (channels, *shape[1:])
+
+
+def _names(part: keras.Model) -> tuple[str, ...]:
+    return tuple(f"{layer.name}/{v.name}" for layer in part.layers for v in layer.weights)
+
+
+def _fill(
+    target: Classifier, source: Classifier, fresh: tuple[str, ...], adapted: tuple[str, ...]
+) -> None:
+    """Give the target the source's values, but for the fresh ones, and adapt the first kernel."""
+    values = named_variables(source)
+    for name, variable in named_variables(target).items():
+        if name in adapted:
+            kernel = np.asarray(values[name])
+            variable.assign(adapted_kernel(kernel, target.architecture.channels))
+        elif name not in fresh:
+            variable.assign(values[name])
+
+
+def _check_range(model: Classifier) -> None:
+    """Refuse a precision in which a trained value became infinite."""
+    for name, value in named_values(model).items():
+        if not np.isfinite(value).all():
+            raise WeightsError(
+                f"the variable {name} has values out of the range of {value.dtype}; use "
+                "'bfloat16', or 'mixed_float16', which keeps variables in float32"
+            )
+
+
+def _report(
+    model: Classifier, before: Any, fresh: tuple[str, ...], adapted: tuple[str, ...]
+) -> Any:
+    """Return the load report brought up to date, or None if the model was not loaded."""
+    if before is None:
+        return None
+    fresh = tuple(dict.fromkeys((*before.fresh, *fresh)))
+    adapted = tuple(dict.fromkeys((*before.adapted, *adapted)))
+    assigned = tuple(name for name in named_variables(model) if name not in (*fresh, *adapted))
+    return dataclasses.replace(before, assigned=assigned, fresh=fresh, adapted=adapted)
