@@ -127,6 +127,7 @@ class Manifest:
             ("number of labels", len(self.labels), described.classes),
             ("number of sides in input_shape", len(self.input_shape), 3),
             ("number of input channels", self.input_shape[-1:], (described.channels,)),
+            ("number of prepared channels", self.preprocessing.channels, described.channels),
         ):
             if found != expected:
                 raise WeightsError(

@@ -122,6 +122,15 @@ def test_arrays_that_are_not_pixels_are_refused(model):
         model.classify(7)
 
 
+def test_preprocessing_and_network_must_have_the_same_channels():
+    described = architecture("r-isonet-8", classes=2, channels=4)
+    assert Classifier(described).preprocessing.channels == 4
+    with pytest.raises(
+        ValueError, match=r"makes 3 channels and the network takes 4; use .*with_channels\(4\)"
+    ):
+        Classifier(described, preprocessing=IMAGENET)
+
+
 @pytest.mark.parametrize("labels", [[], ["ant"], ["ant"] * 5])
 def test_labels_must_be_one_per_class(labels):
     with pytest.raises(
