@@ -146,7 +146,7 @@ class Backbone(keras.Model):
             >>> backbone = Backbone(architecture("r-isonet-8"))
             >>> backbone.freeze(["stem", "s1", "s2"])
             >>> backbone.trainable_variables[0].path.split("/")[0]
-            's3_b1_proj'
+            's3_b1_f_a'
         """
         known = self.stages
         names = [stages] if isinstance(stages, str) else list(stages)
