@@ -1,39 +1,48 @@
-"""Put the weights folder of a finished run into `weights/`, with a licence and a fresh card.
+"""Put the weights folder of a finished run into `weights/`, with a licence and its learning curve.
 
     python tools/publish_weights.py runs/NAME.TAG/NAME.TAG --licence MIT
 
 The folder is read with every check, and written again beside the others; then the catalog is
-renewed. Run `isozoo evaluate` on it before and `tools/docs_tables.py` after.
+renewed. Run `isozoo evaluate` on it before; after, `tools/docs_tables.py`, which gives the folder
+the card of weights that isozoo knows by name.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import importlib.util
 from pathlib import Path
 
+from isozoo.errors import MissingExtraError, WeightsError
 from isozoo.models.folder import load_folder, write_folder
 from isozoo.models.manifest import LOG, RECIPE, read_manifest
 from isozoo.zoo import catalog
-from isozoo.zoo.cards import card
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def publish(run: Path, licence: str) -> Path:
-    """Write a run's weights folder into `weights/` and return where it is."""
-    manifest = read_manifest(run)
-    target = ROOT / "weights" / manifest.full_name
-    write_folder(
-        load_folder(run),
-        target,
-        tag=manifest.tag,
-        metrics=manifest.metrics,
-        licence=licence,
-        recipe=(run / RECIPE).read_text("utf-8"),
-        log=[json.loads(line) for line in (run / LOG).read_text("utf-8").splitlines()],
-        card=card,
-    )
+def publish(run: Path, licence: str, weights: Path = ROOT / "weights") -> Path:
+    """Write a run's weights folder among the published ones and return where it is.
+
+    Raises:
+        WeightsError: The folder is damaged, or says too little of its training.
+        MissingExtraError: Matplotlib is not installed, so there would be no learning curve.
+    """
+    model = load_folder(run)
+    said = model.provenance
+    needed = {"tag": said.tag, "metrics": said.metrics, RECIPE: said.recipe, LOG: said.log}
+    missing = [name for name, value in needed.items() if not value]
+    if missing:
+        raise WeightsError(
+            f"{run} cannot be published: it has no {', '.join(missing)}; publish the folder that "
+            "`isozoo train` left, whose recipe has a tag"
+        )
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MissingExtraError(
+            "the learning curve needs matplotlib: python -m pip install 'isozoo[train]'"
+        )
+    target = weights / read_manifest(run).full_name
+    write_folder(model, target, licence=licence)
     return target
 
 

@@ -87,7 +87,7 @@ def plot_runs(logs: Mapping[str, Log], path: str | os.PathLike[str]) -> Path:
         _draw(axes, panel, logs)
     # Pictures of equal logs should not differ by the version of Matplotlib that is noted in them.
     unnoted = {"Software": None} if Path(path).suffix.lower() == ".png" else None
-    figure.savefig(path, dpi=120, metadata=unnoted)
+    figure.savefig(path, dpi=100, metadata=unnoted)
     return Path(path)
 
 
@@ -99,11 +99,14 @@ def _draw(axes: Any, panel: Panel, logs: Mapping[str, Log]) -> None:
             if points:
                 label = {"label": name} if key == named else {}
                 axes.plot(*zip(*points, strict=True), color=f"C{number}", **style, **label)
+    heights = [height for line in axes.lines for height in line.get_ydata()]
+    # Zeros alone have no place on a logarithmic axis.
+    settings = panel.settings if max(heights) > 0 else {}
     for epoch in _growth(next(iter(logs.values()))):
         axes.axvline(epoch, color="grey", linestyle=":", linewidth=1)
-    axes.set(title=panel.title, xlabel="epoch", **panel.settings)
+    axes.set(title=panel.title, xlabel="epoch", **settings)
     axes.grid(alpha=0.3)
-    if axes.get_legend_handles_labels()[0]:
+    if len(logs) > 1 and axes.get_legend_handles_labels()[0]:
         axes.legend()
 
 
