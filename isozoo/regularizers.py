@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Callable
-
 import keras
 from keras import ops
+
+from isozoo.orthogonality import METHODS, fastest, polyphase, smaller_side_first
 
 CONDITIONS = ("paper", "exact")
 
@@ -16,115 +14,11 @@ def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
 
 
-def _lags(size: int, stride: int) -> range:
-    """Return the multiples of `stride` at which a kernel side of `size` taps overlaps itself."""
-    reach = (size - 1) // stride * stride
-    return range(-reach, reach + 1, stride)
-
-
-def _polyphase(kernel, strides: tuple[int, int]):
-    """Rewrite a strided convolution as one of stride 1 over `sh * sw` times the channels.
-
-    Tap (s * i + a) of channel c becomes tap i of channel (a, c); the kernel is padded with zeros
-    to a multiple of the stride.
-    """
-    (kh, kw, inputs, outputs), (sh, sw) = kernel.shape, strides
-    rows, columns = math.ceil(kh / sh), math.ceil(kw / sw)
-    kernel = ops.pad(kernel, [(0, rows * sh - kh), (0, columns * sw - kw), (0, 0), (0, 0)])
-    kernel = ops.reshape(kernel, (rows, sh, columns, sw, inputs, outputs))
-    kernel = ops.transpose(kernel, (0, 2, 1, 3, 4, 5))
-    return ops.reshape(kernel, (rows, columns, sh * sw * inputs, outputs))
-
-
-def _small_side_first(kernel):
-    """Return the kernel as `(kh, kw, n, r)` with n the smaller of its two channel counts."""
-    return kernel if kernel.shape[2] < kernel.shape[3] else ops.transpose(kernel, (0, 1, 3, 2))
-
-
-def _lag_grams(flat, size: tuple[int, int], strides: tuple[int, int], n: int) -> dict:
-    """Return the channel Gram of the kernel at each distinct lag, minus the identity at lag 0.
-
-    `flat` is `(kh * kw * n, r)`. One matrix product gives the Grams of all pairs of taps; those
-    with the same lag are added. The Gram at -d is the transpose of the one at d and is left out.
-    """
-    kh, kw = size
-    pairs = ops.reshape(ops.matmul(flat, ops.transpose(flat)), (kh, kw, n, kh, kw, n))
-    grams = {}
-    for dy, dx in itertools.product(_lags(kh, strides[0]), _lags(kw, strides[1])):
-        if (dy, dx) >= (0, 0):
-            taps = itertools.product(range(kh - dy), range(max(0, -dx), kw - max(0, dx)))
-            grams[dy, dx] = sum(pairs[y, x, :, y + dy, x + dx, :] for y, x in taps)
-    grams[0, 0] = grams[0, 0] - ops.eye(n, dtype=flat.dtype)
-    return grams
-
-
-def _gram(kernel, strides: tuple[int, int]):
-    """Channel Grams over distinct lags by one matrix product, and the gradient by another.
-
-    With D_d the Gram at lag d minus the identity at lag 0, the gradient is
-    2 * sum_d D_d K_{t+d}: a block Toeplitz matrix times the kernel.
-    """
-    kernel = _small_side_first(kernel)
-    kh, kw, n, r = kernel.shape
-
-    @ops.custom_gradient
-    def penalty(flat):
-        grams = _lag_grams(flat, (kh, kw), strides, n)
-        weights = {lag: 0.5 if lag == (0, 0) else 1.0 for lag in grams}
-        value = sum(weights[lag] * ops.sum(ops.square(gram)) for lag, gram in grams.items())
-
-        def gradient(*args, upstream=None):
-            # TensorFlow and JAX pass the upstream gradient by position, PyTorch by name.
-            upstream = args[-1] if upstream is None else upstream
-            return upstream * 2.0 * ops.matmul(_block_toeplitz(grams, (kh, kw), n), flat)
-
-        return value, gradient
-
-    return penalty(ops.reshape(kernel, (kh * kw * n, r)))
-
-
-def _block_toeplitz(grams: dict, size: tuple[int, int], n: int):
-    """Return the `(taps * n, taps * n)` matrix whose block (t, u) is the Gram at lag u - t."""
-    both = {**{(-dy, -dx): ops.transpose(gram) for (dy, dx), gram in grams.items()}, **grams}
-    nothing = ops.zeros((n, n), dtype=grams[0, 0].dtype)
-    taps = list(itertools.product(range(size[0]), range(size[1])))
-    rows = [
-        ops.concatenate([both.get((v - y, w - x), nothing) for v, w in taps], axis=1)
-        for y, x in taps
-    ]
-    return ops.concatenate(rows, axis=0)
-
-
-def _convolution(kernel, strides: tuple[int, int]):
-    """The paper's form: the kernel convolved with itself as a padded image."""
-    kernel = _small_side_first(kernel)
-    kh, kw, n, _ = kernel.shape
-    # Padding by the largest lag that lies on the stride grid puts lag 0 on the output grid.
-    reach = [-_lags(size, stride)[0] for size, stride in zip((kh, kw), strides, strict=True)]
-    image = ops.transpose(kernel, (2, 0, 1, 3))
-    image = ops.pad(image, [(0, 0), (reach[0], reach[0]), (reach[1], reach[1]), (0, 0)])
-    gram = ops.conv(
-        image,
-        ops.transpose(kernel, (0, 1, 3, 2)),
-        strides=strides,
-        padding="valid",
-        data_format="channels_last",
-    )
-    centre = [length // stride for length, stride in zip(reach, strides, strict=True)]
-    identity = ops.reshape(ops.eye(n, dtype=kernel.dtype), (n, 1, 1, n))
-    after = [gram.shape[axis + 1] - 1 - centre[axis] for axis in (0, 1)]
-    identity = ops.pad(identity, [(0, 0), (centre[0], after[0]), (centre[1], after[1]), (0, 0)])
-    return 0.5 * ops.sum(ops.square(gram - identity))
-
-
-METHODS: dict[str, Callable] = {"gram": _gram, "convolution": _convolution}
-
-
 def orthogonality_penalty(
     kernel,
     strides: int | tuple[int, int] = 1,
     condition: str = "paper",
-    method: str = "gram",
+    method: str | None = None,
     groups: int = 1,
 ):
     r"""Return how far a convolution is from an isometry.
@@ -148,8 +42,9 @@ def orthogonality_penalty(
             grid. `"exact"` is the true condition for strided kernels, where the input side has
             `channels * strides ** 2` phases; the two agree for stride 1, and wherever there are
             at most as many filters as channels.
-        method: `"gram"`, matrix products over distinct lags; or `"convolution"`, the paper's
-            kernel-as-image form. They are equal to rounding.
+        method: How it is computed, equal to rounding: `"gram"`, matrix products over pairs of
+            taps; `"fourier"`, one small complex matrix product per frequency; `"convolution"`, the
+            paper's kernel-as-image form. The one with the fewest operations if None.
         groups: Groups of the convolution; the penalty is summed over them.
 
     Returns:
@@ -166,7 +61,7 @@ def orthogonality_penalty(
         >>> from isozoo.initializers import Delta
         >>> float(orthogonality_penalty(Delta()((3, 3, 8, 16))))
         0.0
-        >>> float(orthogonality_penalty(2.0 * Delta()((3, 3, 8, 8))))
+        >>> round(float(orthogonality_penalty(2.0 * Delta()((3, 3, 8, 8)))), 4)
         36.0
     """
     kernel = ops.convert_to_tensor(kernel)
@@ -174,13 +69,18 @@ def orthogonality_penalty(
     strides = _pair(strides)
     _check(tuple(kernel.shape), strides, condition, method, groups)
     if condition == "exact":
-        kernel, strides = _polyphase(kernel, strides), (1, 1)
-    penalty = METHODS[method]
-    return sum(penalty(part, strides) for part in ops.split(kernel, groups, axis=-1))
+        kernel, strides = polyphase(kernel, strides), (1, 1)
+    penalty = METHODS[method or fastest(tuple(kernel.shape[:2]), strides)]
+    parts = [kernel] if groups == 1 else ops.split(kernel, groups, axis=-1)
+    return sum(penalty(smaller_side_first(part), strides) for part in parts)
 
 
 def _check(
-    shape: tuple[int, ...], strides: tuple[int, int], condition: str, method: str, groups: int
+    shape: tuple[int, ...],
+    strides: tuple[int, int],
+    condition: str,
+    method: str | None,
+    groups: int,
 ) -> None:
     if len(shape) != 4:
         raise ValueError(
@@ -191,7 +91,7 @@ def _check(
         raise ValueError(f"strides must be at least 1, got {strides}")
     if condition not in CONDITIONS:
         raise ValueError(f"unknown condition '{condition}'; known: {', '.join(CONDITIONS)}")
-    if method not in METHODS:
+    if method is not None and method not in METHODS:
         raise ValueError(f"unknown method '{method}'; known: {', '.join(METHODS)}")
     if groups < 1:
         raise ValueError(f"groups must be at least 1, got {groups}")
@@ -210,7 +110,7 @@ class OrthogonalConv(keras.regularizers.Regularizer):
         factor: Weight of the penalty in the loss, at least 0.
         strides: Strides of the convolution that the kernel belongs to.
         condition: `"paper"` or `"exact"`, see `orthogonality_penalty`.
-        method: `"gram"` or `"convolution"`, equal to rounding.
+        method: `"gram"`, `"fourier"` or `"convolution"`, equal to rounding; the fastest if None.
         groups: Groups of the convolution.
 
     Raises:
@@ -234,7 +134,7 @@ class OrthogonalConv(keras.regularizers.Regularizer):
         factor: float = 1e-4,
         strides: int | tuple[int, int] = 1,
         condition: str = "paper",
-        method: str = "gram",
+        method: str | None = None,
         groups: int = 1,
     ):
         if factor < 0:
@@ -298,7 +198,7 @@ def convolutions(model: keras.Model) -> list[keras.layers.Conv2D]:
     return found
 
 
-def model_penalty(model: keras.Model, condition: str = "paper", method: str = "gram"):
+def model_penalty(model: keras.Model, condition: str = "paper", method: str | None = None):
     """Return the total penalty of a model's convolutions, without any factor.
 
     It measures networks that were trained without the penalty too, and is 0 for an isometric

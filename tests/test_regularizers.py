@@ -73,7 +73,7 @@ def dense(kernel: np.ndarray, strides: tuple[int, int], groups: int) -> tuple[np
 
 @PROPERTY
 @given(kernels(), st.sampled_from(sorted(METHODS)))
-def test_both_methods_are_the_sum_over_lags(drawn, method):
+def test_every_method_is_the_sum_over_lags(drawn, method):
     kernel, strides, groups = drawn
     parts = np.split(kernel, groups, axis=-1)
     found = float(orthogonality_penalty(kernel, strides, method=method, groups=groups))
@@ -142,13 +142,20 @@ def slope(kernel, direction, strides, method):
 
 
 @pytest.mark.parametrize("strides", [1, 2])
-def test_both_methods_have_the_same_second_derivatives(strides):
+def test_all_methods_have_the_same_second_derivatives(strides):
     kernel, direction = np.random.default_rng(0).normal(size=(2, 3, 3, 4, 6))
-    gram, convolution = (
-        gradients(lambda k, method=method: slope(k, direction, strides, method), kernel)[0]
-        for method in ("gram", "convolution")
-    )
-    np.testing.assert_allclose(gram, convolution, rtol=1e-9, atol=1e-9)
+    found = {
+        method: gradients(lambda k, method=method: slope(k, direction, strides, method), kernel)[0]
+        for method in METHODS
+    }
+    for method in ("gram", "fourier"):
+        np.testing.assert_allclose(found[method], found["convolution"], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("strides", [1, 2])
+def test_a_delta_kernel_has_exactly_no_penalty(strides, method):
+    assert float(orthogonality_penalty(Delta()((3, 3, 8, 16)), strides, method=method)) == 0.0
 
 
 AUTHORS = json.loads((Path(__file__).parent / "golden" / "ortho_kernels.json").read_text())
@@ -258,7 +265,7 @@ def test_gradient_descent_on_the_penalty_reaches_an_isometry():
     ("options", "message"),
     [
         ({"condition": "true"}, "unknown condition 'true'; known: paper, exact"),
-        ({"method": "loop"}, "unknown method 'loop'; known: gram, convolution"),
+        ({"method": "loop"}, "unknown method 'loop'; known: gram, fourier, convolution"),
         ({"strides": 0}, r"strides must be at least 1, got \(0, 0\)"),
         ({"strides": (2, -1)}, r"strides must be at least 1, got \(2, -1\)"),
         ({"groups": 0}, "groups must be at least 1, got 0"),
