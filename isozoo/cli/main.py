@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 
 import isozoo
-from isozoo.cli import backend, convert, evaluate, info, listing, predict, train
+from isozoo.cli import backend, convert, evaluate, info, listing, predict, push, train
 from isozoo.errors import IsozooError
 
-COMMANDS = (listing, info, predict, train, evaluate, convert)
+COMMANDS = (listing, info, predict, train, evaluate, convert, push)
 
 FAILED = 2
 INTERRUPTED = 130

@@ -68,4 +68,5 @@ def reason(error: BaseException) -> str:
             f"{error.strerror}{place}; make room in the cache, or choose another with cache_dir= "
             "or HF_HOME"
         )
-    return str(error)
+    # huggingface_hub adds lines of advice on its own arguments.
+    return f"{str(error).partition(chr(10))[0] or type(error).__name__}; try again"

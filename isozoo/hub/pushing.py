@@ -51,7 +51,7 @@ def push(
             revision=revision,
             create_pr=create_pr,
         )
-        paths = sorted(Path(folder).iterdir())
+        paths = sorted(path for path in Path(folder).iterdir() if path.is_file())
         entries = api.get_paths_info(repository, [path.name for path in paths], revision=commit.oid)
         there = {
             entry.path: entry.lfs.sha256 if entry.lfs else entry.blob_id

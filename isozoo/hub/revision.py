@@ -100,7 +100,7 @@ class Revision:
         if found.commit_hash is None or found.etag is None:
             raise FileMetadataError(
                 f"{constants.ENDPOINT} answers, but not as the Hub does; look whether this network "
-                "wants you to log in first, and whether HF_ENDPOINT is right"
+                "wants you to log in first, and whether HF_ENDPOINT is right, then"
             )
         pinned = COMMIT.fullmatch(self.revision)
         for what, pattern, value in (
@@ -149,7 +149,7 @@ def _one_same_answer(url: str, answer: Answer) -> Iterator[None]:
         if request.method == "HEAD" and request.url == type(request.url)(url):
             asked.append(url)
             if len(asked) > 1:
-                raise ConnectionError(f"{constants.ENDPOINT} stopped answering; try again later")
+                raise ConnectionError(f"{constants.ENDPOINT} stopped answering")
 
     def compare(response: Any) -> None:
         commit = response.headers.get(constants.HUGGINGFACE_HEADER_X_REPO_COMMIT)

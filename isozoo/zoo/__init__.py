@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from isozoo.zoo.convert import convert_checkpoint, convert_release
     from isozoo.zoo.loading import create, load, load_backbone
     from isozoo.zoo.official import load_state_dict
+    from isozoo.zoo.publishing import push
 
 __all__ = [
     "Record",
@@ -27,6 +28,7 @@ __all__ = [
     "load",
     "load_backbone",
     "load_state_dict",
+    "push",
 ]
 
 _HOME = {
@@ -40,6 +42,7 @@ _HOME = {
     "load": "isozoo.zoo.loading",
     "load_backbone": "isozoo.zoo.loading",
     "load_state_dict": "isozoo.zoo.official",
+    "push": "isozoo.zoo.publishing",
 }
 
 

@@ -197,6 +197,16 @@ def build_catalog(weights: Path | None = None) -> str:
     return json.dumps([asdict(record) for record in ordered], indent=2) + "\n"
 
 
+def renew() -> None:
+    """Write `catalog.json` anew, in a checkout of the repository.
+
+    Raises:
+        WeightsError: As for `build_catalog`.
+    """
+    atomic_write(CATALOG, build_catalog())
+    _read_weights.cache_clear()
+
+
 def _released() -> dict[str, Record]:
     """Return the records of the weights that the networks' authors released."""
     listed = _read(RELEASES, {"weights": []})
@@ -290,11 +300,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write `catalog.json`, or say whether it is fresh; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m isozoo.zoo.catalog")
     parser.add_argument("--write", action="store_true", help="write catalog.json")
-    text = build_catalog()
     if parser.parse_args(arguments).write:
-        atomic_write(CATALOG, text)
+        renew()
         return 0
-    fresh = CATALOG.read_text(encoding="utf-8") == text
+    fresh = CATALOG.read_text(encoding="utf-8") == build_catalog()
     print("catalog.json is fresh" if fresh else "catalog.json is stale; run with --write")
     return 0 if fresh else 1
 
