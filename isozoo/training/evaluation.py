@@ -13,6 +13,8 @@ from isozoo.data.labels import labels_of
 from isozoo.data.samples import Samples
 from isozoo.errors import DataError, WeightsError
 from isozoo.models.classifier import Classifier
+from isozoo.models.manifest import Manifest, read_manifest
+from isozoo.zoo import catalog
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Evaluation:
         name: Name or folder of the weights.
         images: Images measured on.
         reported: Top-1 accuracy in [0, 1] that the weights folder states for a data set with
-            these classes; None if it states none.
+            these classes, or else that the authors of released weights do; None if nobody does.
         measured: Top-1 accuracy in [0, 1].
         metrics: All that was measured.
         tolerance: Largest difference that counts as equal.
@@ -119,7 +121,6 @@ def evaluate(
         WeightsError: The weights cannot be loaded.
     """
     from isozoo.data import ImageFolder
-    from isozoo.models.folder import read_manifest
     from isozoo.zoo.loading import load
 
     model = load(name)
@@ -131,7 +132,20 @@ def evaluate(
             f"{', '.join(model.labels[:5])}...: measure it on a data set of its own classes"
         )
     metrics = measure(model, samples)
-    reported = read_manifest(model.load_report.source).metrics.get("top1")
     return Evaluation(
-        str(name), int(metrics["images"]), reported, metrics["top1"], metrics, tolerance
+        str(name),
+        int(metrics["images"]),
+        _reported(read_manifest(model.load_report.source)),
+        metrics["top1"],
+        metrics,
+        tolerance,
     )
+
+
+def _reported(manifest: Manifest) -> float | None:
+    """Return the top-1 accuracy that the folder states, or that the authors of its weights do."""
+    if "top1" in manifest.metrics:
+        return manifest.metrics["top1"]
+    if manifest.full_name in catalog.list_models(pretrained=True):
+        return catalog.info(manifest.full_name).reported.get("top1")
+    return None

@@ -10,6 +10,9 @@ from pathlib import Path
 #: Environment variable that names another place than `~/.isozoo`.
 HOME = "ISOZOO_HOME"
 
+# `isozoo.models.manifest.MANIFEST`, whose module imports NumPy, as `isozoo info` must not.
+_MANIFEST = "isozoo.json"
+
 
 def store_directory() -> Path:
     """Return the folder of converted weights: `$ISOZOO_HOME/weights`, or `~/.isozoo/weights`.
@@ -37,10 +40,8 @@ def stored(name: str) -> Path | None:
         >>> stored("r-isonet-50.nobody-has-these") is None
         True
     """
-    from isozoo.models.manifest import MANIFEST  # brings NumPy, which listing names must not
-
     folder = store_directory() / name
-    return folder if (folder / MANIFEST).is_file() else None
+    return folder if (folder / _MANIFEST).is_file() else None
 
 
 @contextlib.contextmanager

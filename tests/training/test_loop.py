@@ -14,6 +14,7 @@ from isozoo.training import evaluate, train
 from isozoo.training.callbacks import DivergedError
 from isozoo.training.checkpoint import Checkpoints
 from isozoo.training.evaluation import measure
+from isozoo.zoo import catalog
 
 
 class Killed(Exception):
@@ -198,3 +199,18 @@ def test_a_false_claim_is_seen(whole_run, colours, tmp_path):
     result = evaluate(folder, colours)
     assert not result.within_tolerance
     assert result.to_dict()["reported"] == 0.123
+
+
+def test_the_authors_number_is_compared_where_the_folder_has_none(
+    whole_run, colours, tmp_path, monkeypatch
+):
+    folder = tmp_path / "released"
+    shutil.copytree(whole_run.directory, folder)
+    manifest = json.loads((folder / "isozoo.json").read_text())
+    manifest["metrics"] = {}
+    (folder / "isozoo.json").write_text(json.dumps(manifest))
+    assert evaluate(folder, colours).reported is None
+    name, tag = manifest["name"], manifest["tag"]
+    record = catalog.Record(f"{name}.{tag}", name, tag, 1, 1.0, reported={"top1": 0.25})
+    monkeypatch.setattr(catalog, "_weights", lambda: {record.name: record})
+    assert evaluate(folder, colours).reported == 0.25

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from isozoo.models.manifest import MANIFEST
 from isozoo.zoo.store import downloads_directory, locked, store_directory, stored
 
 
@@ -38,7 +39,7 @@ def test_only_a_weights_folder_is_stored(home):
     folder = store_directory() / "r-isonet-8.pets"
     folder.mkdir(parents=True)
     assert stored("r-isonet-8.pets") is None
-    (folder / "isozoo.json").touch()
+    (folder / MANIFEST).touch()
     assert stored("r-isonet-8.pets") == folder
 
 
