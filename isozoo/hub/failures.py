@@ -13,8 +13,9 @@ from isozoo.errors import WeightsError
 
 #: The base error of httpx, under whichever name huggingface_hub brings that library.
 HTTPError = cast(type[Exception], HfHubHTTPError.__bases__[0])
-#: Everything that goes wrong between here and a file on disk; ValueError: a header is no number.
-_FAILURES = (HTTPError, OSError, ValueError)
+#: Everything that goes wrong between here and a file on disk. A header that is no number is a
+#: ValueError; huggingface_hub wraps the failures of large files into RuntimeErrors.
+_FAILURES = (HTTPError, OSError, RuntimeError, ValueError)
 
 _ADVICE = {
     401: "there is no such repository, or it is private: check the name, or log in with "
@@ -47,7 +48,8 @@ def is_refusal(error: BaseException) -> bool:
 
 def reason(error: BaseException) -> str:
     """Return what went wrong and what to do."""
-    if isinstance(error, LocalEntryNotFoundError) and error.__cause__ is not None:
+    wrapped = isinstance(error, LocalEntryNotFoundError | RuntimeError)
+    if wrapped and error.__cause__ is not None:
         return reason(error.__cause__)
     if isinstance(error, HfHubHTTPError):
         status = error.response.status_code

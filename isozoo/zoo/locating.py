@@ -96,10 +96,11 @@ def _locate_record(record: catalog.Record, options: _HubOptions) -> Located:
 
         return Located(convert_release(record))
     looked = ", ".join(str(place) for place in (*PLACES, store_directory()))
+    released = f"`isozoo convert {record.name}` makes them from the authors' release, "
     raise WeightsError(
         f"the weights '{record.name}' are not on this machine (looked in {looked}) and on no Hub; "
-        "give the path of a folder that holds them, or build it untrained with "
-        f"isozoo.create('{record.architecture}')"
+        f"{released if record.release else ''}give the path of a folder that holds them, or build "
+        f"it untrained with isozoo.create('{record.architecture}')"
     )
 
 

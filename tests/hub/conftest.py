@@ -39,6 +39,10 @@ class World:
         self.commit = ""
         self.files = {}
 
+    def asked(self):
+        """Return the requests for files, without those that huggingface_hub makes for itself."""
+        return [(verb, path) for verb, path in self.server.requests if "/resolve/" in path]
+
     @property
     def cache(self):
         return self.place / "home" / "hub"
@@ -52,11 +56,16 @@ class World:
         self.files = {name: FileRecord.of(weights / NAME / name) for name in needed}
         pins = {NAME: {"repository": REPOSITORY, "commit": self.commit}}
         (self.place / "pins.json").write_text(json.dumps(pins))
-        self.patch(catalog, "PINS", self.place / "pins.json")
-        self.patch(catalog, "RELEASES", self.place / "releases.json")
+        self.publish_catalog(weights)
+        shutil.rmtree(weights)
+
+    def publish_catalog(self, weights):
+        """Make the catalog that of a checkout whose weights folders are those."""
+        for name in ("catalog", "pins", "releases"):
+            self.patch(catalog, name.upper(), self.place / f"{name}.json")
+        self.patch(catalog, "WEIGHTS", weights)
+        self.patch(locating, "PLACES", (self.place / "bundled", weights))
         (self.place / "catalog.json").write_text(catalog.build_catalog(weights))
-        self.patch(catalog, "CATALOG", self.place / "catalog.json")
-        self.patch(locating, "PLACES", (self.place / "bundled",))
 
     def fetch(self):
         return hub.fetch(REPOSITORY, self.files, commit=self.commit)

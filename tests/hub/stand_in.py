@@ -21,14 +21,13 @@ class Fault:
     """What a server does wrong when it is asked for a file.
 
     Args:
-        status: It answers with this status, and nothing else.
+        status: It answers with this status, and nothing else: always, or from `from_head` on.
         portal: It answers everything with a page of its own, and status 200.
         head: Headers it puts in place of the right ones; None leaves one out.
-        from_head: The first request for a file's headers that `head` is used for.
-        drop_head: The first request for a file's headers at which it hangs up.
+        from_head: The first request for a file's headers that it answers wrongly.
         body: What it sends instead of a file; the length it announces is that of what it sends.
         times: How often it sends `body`; always if None.
-        cut: How often it hangs up in the middle of a file.
+        cut: How often it hangs up in the middle of a file, and whether after one it is sent.
         pause: Seconds it waits in the middle of a file.
     """
 
@@ -36,7 +35,6 @@ class Fault:
     portal: bool = False
     head: Mapping[str, str | None] = field(default_factory=dict)
     from_head: int = 1
-    drop_head: int | None = None
     body: Callable[[bytes], bytes] | None = None
     times: int | None = None
     cut: int = 0
@@ -123,7 +121,7 @@ def _handler(hub):
                 hub.requests.append((self.command, path))
                 hub.tokens.append(self.headers.get("Authorization"))
             fault = hub.fault
-            if fault.status is not None:
+            if fault.status is not None and fault.from_head == 1:
                 self.reply(fault.status, {"error": "no"})
             elif fault.portal:
                 self.reply(200, HTML, kind="text/html")
@@ -143,8 +141,8 @@ def _handler(hub):
             etag = hashlib.sha256(content).hexdigest() if is_large(name) else git_hash(content)
             if self.command == "HEAD":
                 number = hub.count("HEAD", name)
-                if fault.drop_head is not None and number >= fault.drop_head:
-                    self.close_connection = True
+                if fault.status is not None and number >= fault.from_head:
+                    self.reply(fault.status)
                     return
                 headers = {"ETag": f'"{etag}"', "X-Repo-Commit": commit}
                 if number >= fault.from_head:
@@ -189,7 +187,9 @@ def _handler(hub):
                 self.reply(200, {"errors": [], "warnings": []})
             elif match := re.fullmatch(r"/large/(\w+)", path):
                 hub.large[match[1]] = body
-                self.reply(200, {})
+                self.close_connection = hub.fault.cut > 0
+                if not self.close_connection:
+                    self.reply(200, {})
             elif match := re.fullmatch(r"/(.+)\.git/info/lfs/objects/batch", path):
                 self.reply(200, {"transfer": "basic", "objects": [
                     {**entry, "actions": {"upload": {"href": f"{hub.url}/large/{entry['oid']}"}}}

@@ -1,0 +1,243 @@
+"""Pushing: what arrives is what was sent, and is what is loaded elsewhere."""
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import isozoo
+from isozoo import hub
+from isozoo.errors import WeightsError
+from isozoo.models.manifest import MANIFEST, REQUIRED
+from isozoo.zoo import catalog
+from tests.hub.conftest import NAME, REPOSITORY, bless
+from tests.hub.faults import edit, flipped, not_a_number
+from tests.hub.stand_in import Fault
+from tests.zoo.conftest import small_network
+
+# Of httpx, about huggingface_hub's way of calling it.
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:DeprecationWarning")
+
+IMAGES = np.linspace(-1, 1, 2 * 32 * 32 * 3, dtype="float32").reshape(2, 32, 32, 3)
+
+LOAD = """
+import sys
+import numpy as np
+import isozoo
+model = isozoo.Classifier.from_pretrained("me/my-net", token="hf_mine")
+np.save(sys.argv[2], model(np.load(sys.argv[1])).numpy())
+"""
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+# Models
+
+
+def test_a_pushed_model_gives_the_same_logits_in_a_fresh_process(world, tmp_path):
+    model = small_network()
+    commit = model.push_to_hub("me/my-net", token="hf_mine")
+    assert world.server.branches["me/my-net"] == {"main": commit.oid}
+    assert commit.commit_url == f"{world.server.url}/me/my-net/commit/{commit.oid}"
+    assert "Bearer hf_mine" in world.server.tokens
+    np.save(tmp_path / "images.npy", IMAGES)
+    subprocess.run(
+        [sys.executable, "-c", LOAD, tmp_path / "images.npy", tmp_path / "logits.npy"],
+        env=world.environment() | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+        check=True,
+        timeout=300,
+    )
+    np.testing.assert_array_equal(np.load(tmp_path / "logits.npy"), model(IMAGES))
+
+
+def test_a_repository_is_loaded_and_said_to_be_unpinned(world, published, caplog):
+    commit = world.server.add("me/my-net", published)
+    model = isozoo.Classifier.from_pretrained("me/my-net")
+    np.testing.assert_array_equal(model(IMAGES), small_network()(IMAGES))
+    assert not model.load_report.pinned
+    assert model.load_report.source.endswith(commit)
+    assert f"but its own {MANIFEST} vouches for it. It is now at commit {commit}" in caplog.text
+    # Neither the card nor the curve is needed, nor fetched.
+    fetched = {path.rsplit("/", 1)[1] for _, path in world.asked()}
+    assert fetched == {MANIFEST, *REQUIRED}
+    world.server.stop()
+    for options in ({}, {"revision": commit}, {"local_files_only": True}):
+        again = isozoo.load("me/my-net", **options)
+        np.testing.assert_array_equal(again(IMAGES), model(IMAGES))
+
+
+def test_a_new_push_is_a_new_commit_and_the_old_one_stays(world, published):
+    first = hub.push(published, "me/my-net")
+    changed = isozoo.load(published)
+    changed.head.layers[-1].bias.assign([1.0, 2.0, 3.0])
+    second = changed.push_to_hub("me/my-net")
+    for revision, expected in ((None, [1, 2, 3]), (second.oid, [1, 2, 3])):
+        model = isozoo.load("me/my-net", revision=revision)
+        np.testing.assert_array_equal(model.head.layers[-1].bias, expected)
+    old = isozoo.load("me/my-net", revision=first.oid)
+    np.testing.assert_array_equal(old(IMAGES), isozoo.load(published)(IMAGES))
+
+
+def test_a_branch_is_made_where_it_is_pushed_to(world, published):
+    commit = hub.push(published, "me/my-net", revision="v2", commit_message="Second try")
+    assert world.server.branches["me/my-net"]["v2"] == commit.oid
+    assert isozoo.Classifier.from_pretrained("me/my-net", revision="v2").labels
+    with pytest.raises(WeightsError, match=r"answered 404.*Nor is there a folder 'me/my-net' here"):
+        isozoo.Classifier.from_pretrained("me/my-net", revision="v3")
+
+
+def test_what_arrives_changed_is_reported(world, published):
+    world.server.fault = Fault(body=flipped)
+    with pytest.raises(WeightsError, match=r"does not have what was pushed: README.md, .* differ"):
+        hub.push(published, "me/my-net")
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [(401, "hf auth login"), (403, "a token that has the right"), (500, "in trouble")],
+)
+def test_a_push_that_fails_says_why(world, published, status, advice, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    world.server.fault = Fault(status=status)
+    with pytest.raises(WeightsError, match=f"cannot push to me/my-net: .* {status}, .*{advice}"):
+        hub.push(published, "me/my-net")
+
+
+def test_a_push_that_is_cut_off_says_so(world, published, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    world.server.fault = Fault(cut=1000)
+    with pytest.raises(WeightsError, match=r"cannot push to me/my-net: .* cannot be reached \(Rem"):
+        hub.push(published, "me/my-net")
+
+
+def test_nothing_is_pushed_offline(world, published):
+    world.forbid_network()
+    with pytest.raises(WeightsError, match="cannot push to me/my-net: HF_HUB_OFFLINE"):
+        hub.push(published, "me/my-net")
+    assert world.server.requests == []
+
+
+def test_a_broken_model_is_not_pushed(world):
+    model = small_network()
+    model.head.layers[-1].bias.assign([np.nan, 0.0, 0.0])
+    with pytest.raises(WeightsError, match="NaN or infinite"):
+        model.push_to_hub("me/my-net")
+    assert world.server.requests == []
+
+
+# Repositories that are not what they say
+
+
+def test_a_stranger_s_manifest_is_bounded(world, published):
+    files = contents(published) | {MANIFEST: b" " * (4 * 2**20 + 1)}
+    world.server.add("me/my-net", files)
+    with pytest.raises(WeightsError, match="has 4194305 bytes, and may have 4194304"):
+        isozoo.load("me/my-net")
+    assert not any(verb == "GET" for verb, _ in world.asked())
+
+
+def test_a_stranger_s_damaged_folder_is_refused(world, published, tmp_path):
+    files = contents(published)
+    task = files["task.weights.h5"]
+    for change, message in (
+        ({"task.weights.h5": flipped(task)}, "is not the file it must be"),
+        ({"config.json": files["config.json"] + b" "}, "is not the file it must be"),
+        ({MANIFEST: b"{"}, "isozoo.json is not JSON"),
+        (
+            {MANIFEST: files[MANIFEST].replace(b'"golden.npz"', b'"../golden"')},
+            "lacks golden|plain",
+        ),
+    ):
+        world.server.add("me/my-net", files | change)
+        with pytest.raises(WeightsError, match=message):
+            isozoo.load("me/my-net")
+    folder = shutil.copytree(published, tmp_path / "nan")
+    edit("task.weights.h5", not_a_number)(folder)
+    bless(folder)
+    world.server.add("me/my-net", folder)
+    with pytest.raises(WeightsError, match="NaN or infinite"):
+        isozoo.load("me/my-net")
+
+
+def test_a_repository_without_a_manifest_is_no_weights_folder(world):
+    world.server.add("me/bert", {"config.json": b"{}"})
+    with pytest.raises(WeightsError, match=r"fetch isozoo.json of me/bert at main: .*answered 404"):
+        isozoo.Classifier.from_pretrained("me/bert")
+
+
+# Folders before repositories
+
+
+def test_a_folder_goes_before_a_repository_of_its_name(world, published, tmp_path, monkeypatch):
+    shutil.copytree(published, tmp_path / "me" / "my-net")
+    monkeypatch.chdir(tmp_path)
+    for load in (isozoo.load, isozoo.Classifier.from_pretrained):
+        assert load("me/my-net").load_report.source == os.path.join("me", "my-net")
+        with pytest.raises(WeightsError, match="is a folder here, which has no revision 'v2'"):
+            load("me/my-net", revision="v2")
+    assert world.server.requests == []
+
+
+@pytest.mark.parametrize("source", ["r-isonet-50", "a/b/c", "/nowhere/at-all", "../me/net"])
+def test_what_is_neither_is_refused_without_a_request(world, source):
+    with pytest.raises(WeightsError, match=r"no weights folder at .* a Hub repository owner"):
+        isozoo.Classifier.from_pretrained(source)
+    assert world.server.requests == []
+
+
+# Names of the catalog
+
+
+def test_pinned_weights_are_loaded_by_their_name(world, published, caplog):
+    world.publish(published)
+    with caplog.at_level(logging.WARNING, logger="isozoo"):
+        model = isozoo.load(NAME)
+    assert model.load_report.pinned
+    assert model.load_report.source == str(world.cached(MANIFEST).parent)
+    assert "vouches" not in caplog.text
+    # A newer commit is of no interest until it is asked for.
+    newer = world.server.add(REPOSITORY, published)
+    assert isozoo.load(NAME).load_report.source.endswith(world.commit)
+    model = isozoo.load(NAME, revision="main")
+    assert model.load_report.source.endswith(newer)
+    assert not model.load_report.pinned
+
+
+def test_published_weights_are_pushed_byte_for_byte(world, published):
+    weights = world.place / "weights"
+    shutil.copytree(published, weights / NAME)
+    world.publish_catalog(weights)
+    pushed = isozoo.zoo.push(NAME, token="hf_mine", pin=True)
+    assert (pushed.name, pushed.repository) == (NAME, REPOSITORY)
+    assert world.server.commits[REPOSITORY, pushed.commit] == contents(published)
+    record = catalog.info(NAME)
+    assert (record.repository, record.commit) == (REPOSITORY, pushed.commit)
+    shutil.rmtree(weights)
+    assert isozoo.load(NAME).load_report.pinned
+
+
+def test_a_damaged_folder_is_not_pushed(world, published):
+    weights = world.place / "weights"
+    shutil.copytree(published, weights / NAME)
+    world.publish_catalog(weights)
+    (weights / NAME / "config.json").write_text("{}")
+    with pytest.raises(WeightsError, match=r"config.json is truncated or changed"):
+        isozoo.zoo.push(NAME)
+    assert world.server.requests == []
+
+
+def test_what_is_not_here_cannot_be_pushed(world, published, monkeypatch):
+    world.publish(published)
+    with pytest.raises(WeightsError, match=f"'{NAME}' has no weights folder on this machine that"):
+        isozoo.zoo.push(NAME)
+    monkeypatch.setattr(catalog, "WEIGHTS", world.place / "nowhere")
+    shutil.copytree(published, world.place / "bundled" / NAME)
+    with pytest.raises(WeightsError, match="can be pinned only in a checkout of its repository"):
+        isozoo.zoo.push(NAME, pin=True)
+    assert world.server.requests == []
