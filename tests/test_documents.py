@@ -3,11 +3,15 @@
 Their Python blocks are run by the collector in the repository's conftest.py.
 """
 
+import csv
 import json
 import re
+import shutil
 import sys
 
 import pytest
+
+import isozoo
 
 
 @pytest.fixture
@@ -20,10 +24,8 @@ def tables(root, monkeypatch):
     return docs_tables
 
 
-def test_every_generated_region_is_fresh(tables):
-    for path in tables.documents():
-        text = path.read_text(encoding="utf-8")
-        assert tables.filled(text) == text, f"{path}: run python tools/docs_tables.py"
+def test_everything_generated_is_fresh(tables):
+    assert list(tables.stale()) == [], "run: python tools/docs_tables.py"
 
 
 def test_every_region_is_used_somewhere(tables):
@@ -35,6 +37,70 @@ def test_a_region_is_replaced_and_the_rest_is_kept(tables, monkeypatch):
     monkeypatch.setitem(tables.REGIONS, "answer", lambda: "42\n")
     stale = "a\n<!-- generated: answer -->\n41\n<!-- /generated -->\nb\n"
     assert tables.filled(stale) == stale.replace("41", "42")
+
+
+def test_a_card_that_says_something_else_is_stale(tables, root, tmp_path, monkeypatch):
+    folders = tmp_path / "weights"
+    shutil.copytree(root / "weights", folders, ignore=shutil.ignore_patterns("*.h5"))
+    monkeypatch.setattr(tables, "WEIGHTS", folders)
+    card = folders / "r-isonet-18-w32.imagenette" / "README.md"
+    assert card not in tables.stale()
+    card.write_text(card.read_text(encoding="utf-8") + "more\n", encoding="utf-8")
+    assert card in tables.stale()
+    card.unlink()
+    assert card in tables.stale()
+
+
+TIMED = {
+    "machine": {
+        "processor": "Abacus", "cores": 2, "system": "Linux", "python": "3.11", "keras": "3",
+        "backend": "tensorflow",
+    },
+    "dtype": "float32",
+    "batch_size": 16,
+    "warm_up": 2,
+    "repeats": 9,
+    "networks": [
+        {"name": "r-isonet-18-w32.imagenette", "image_size": 160, "images_per_second": 99.5},
+        {"name": "resnet-18-w32.imagenette", "image_size": 128, "images_per_second": 98.5},
+        {"name": "r-isonet-50", "image_size": 224, "images_per_second": 9.5},
+        {"name": "resnet-50", "image_size": 224, "images_per_second": 8.5},
+    ],
+}  # fmt: skip
+
+
+def test_speeds_are_those_that_were_measured_with_the_images_of_the_row(
+    tables, tmp_path, monkeypatch
+):
+    (tmp_path / "inference.json").write_text(json.dumps(TIMED))
+    monkeypatch.setattr(tables, "SPEED", tmp_path / "inference.json")
+    rows = {row.name: row for row in tables.results()}
+    assert rows["r-isonet-18-w32.imagenette"].images_per_second == 99.5
+    assert rows["resnet-18-w32.imagenette"].images_per_second is None, "another image size"
+    assert rows["r-isonet-50.imagenet"].images_per_second == 9.5, "values do not change speed"
+    assert rows["resnet-50"].images_per_second == 8.5
+    assert (rows["resnet-50"].licence, rows["resnet-50"].bytes) == (None, None)
+    assert "median of 9 rounds after 2 to warm up, on 2 cores of Abacus" in tables.machine()
+
+
+def test_without_measured_speeds_the_table_says_so(tables, tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "SPEED", tmp_path / "inference.json")
+    assert {row.images_per_second for row in tables.results()} == {None}
+    assert tables.machine() == "Images per second were not measured yet.\n"
+
+
+def test_the_results_are_the_catalogs(tables):
+    rows = list(csv.DictReader(tables.results_csv().splitlines()))
+    names = isozoo.list_models(pretrained=True)
+    assert [row["name"] for row in rows][: len(names)] == names
+    for row in rows[: len(names)]:
+        record = isozoo.info(row["name"])
+        assert int(row["parameters"]) == record.parameters
+        for column, numbers in (
+            ("top1_measured", record.metrics),
+            ("top1_reported", record.reported),
+        ):
+            assert row[column] == str(numbers.get("top1", ""))
 
 
 @pytest.mark.parametrize("name", ["predict", "test"])
@@ -53,8 +119,6 @@ def test_every_relative_link_of_the_top_documents_leads_somewhere(root):
 
 
 def test_the_sample_prediction_is_what_the_bundled_weights_say(root):
-    import isozoo
-
     report = json.loads((root / "examples/golf-ball.json").read_text(encoding="utf-8"))
     (shown,) = report["images"]
     model = isozoo.load(report["model"])

@@ -1,16 +1,21 @@
-"""Fill the generated regions of the README and the site, so that no number is typed by hand.
+"""Fill what is generated of the README, the site and the model cards: no number is typed by hand.
 
-    python tools/docs_tables.py            # write them
-    python tools/docs_tables.py --check    # fail if one is stale
+    python tools/docs_tables.py            # write it
+    python tools/docs_tables.py --check    # fail if something is stale
 
-A region stands between ``<!-- generated: NAME -->`` and ``<!-- /generated -->``; NAME is a key of
-`REGIONS`. The numbers come from the catalog, the table of sizes, the logs in ``weights/`` and
-``examples/golf-ball.json``, which is what ``isozoo predict examples/golf-ball.png --json`` printed.
+A region of a document stands between ``<!-- generated: NAME -->`` and ``<!-- /generated -->``; NAME
+is a key of `REGIONS`. ``docs/results.csv`` and the README.md of each folder in ``weights/`` are
+generated whole. The numbers come from the catalog, the table of sizes, the manifests and logs in
+``weights/``, from ``benchmarks/results/inference.json`` if there is one, and from
+``examples/golf-ball.json``, what ``isozoo predict examples/golf-ball.png --json`` printed.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import dataclasses
+import io
 import json
 import re
 import sys
@@ -19,8 +24,15 @@ from pathlib import Path
 
 import isozoo
 from isozoo.files import atomic_write
+from isozoo.models.card import card
+from isozoo.models.manifest import CARD, CURVE, LOG, MANIFEST, RECIPE, read_manifest
+from isozoo.models.provenance import read_log
+from isozoo.zoo.catalog import Record
 
 ROOT = Path(__file__).resolve().parents[1]
+WEIGHTS = ROOT / "weights"
+RESULTS = ROOT / "docs" / "results.csv"
+SPEED = ROOT / "benchmarks" / "results" / "inference.json"
 _REGION = re.compile(
     r"(?P<open><!-- generated: (?P<name>[\w-]+) -->\n).*?(?P<close><!-- /generated -->)", re.DOTALL
 )
@@ -54,14 +66,167 @@ def weights_table() -> str:
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """One row of `results.csv`; what was never measured is None.
+
+    Args:
+        name: Weights, or a network without any.
+        family: Family of the network.
+        depth: Its depth, as the papers count it.
+        parameters: Number of learned values.
+        gflops: Thousand million multiply-adds for one image of `gflops_image_size`.
+        gflops_image_size: Side of that image in pixels.
+        top1_measured: Top-1 accuracy in [0, 1], measured with isozoo.
+        top1_reported: Top-1 accuracy in [0, 1] that the weights' authors state.
+        image_size: Side in pixels of the images the network is used with, here and for its speed.
+        images_per_second: Speed on the machine that `inference.json` describes.
+        bytes: Size of all files of the weights folder.
+        recipe: Path of the recipe in the repository.
+        licence: SPDX identifier of the weights' licence.
+    """
+
+    name: str
+    family: str
+    depth: int
+    parameters: int
+    gflops: float
+    gflops_image_size: int
+    top1_measured: float | None
+    top1_reported: float | None
+    image_size: int
+    images_per_second: float | None
+    bytes: int | None
+    recipe: str | None
+    licence: str | None
+
+
+def speed() -> dict:
+    """Return what `benchmarks/inference.py` wrote, or the same with no network in it."""
+    return json.loads(SPEED.read_text(encoding="utf-8")) if SPEED.exists() else {"networks": []}
+
+
+def results() -> list[Result]:
+    """Return a row for each set of weights, and for each network without any that was timed."""
+    measured = {row["name"]: row for row in speed()["networks"]}
+    records = [isozoo.info(name) for name in isozoo.list_models(pretrained=True)]
+    covered = {name for record in records for name in (record.name, record.architecture)}
+    records += [isozoo.info(name) for name in measured if name not in covered]
+    return [_result(record, measured) for record in records]
+
+
+def _result(record: Record, measured: dict[str, dict]) -> Result:
+    network = isozoo.architecture(record.architecture)
+    folder = WEIGHTS / record.name
+    size = network.image_size
+    if record.files and (folder / MANIFEST).is_file():
+        size = read_manifest(folder).preprocessing.size
+    # The values of the weights do not change the speed, the size of the images does.
+    timed = measured.get(record.name) or measured.get(record.architecture)
+    fits = timed is not None and timed["image_size"] == size
+    return Result(
+        name=record.name,
+        family=network.family,
+        depth=network.depth,
+        parameters=record.parameters,
+        gflops=record.gflops,
+        gflops_image_size=network.image_size,
+        top1_measured=record.metrics.get("top1"),
+        top1_reported=record.reported.get("top1"),
+        image_size=size,
+        images_per_second=timed["images_per_second"] if timed and fits else None,
+        bytes=sum(file.size for file in record.files.values()) or None,
+        recipe=record.recipe,
+        licence=record.licence,
+    )
+
+
+def results_csv() -> str:
+    """Return the text of `results.csv`."""
+    text = io.StringIO()
+    names = [field.name for field in dataclasses.fields(Result)]
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(dataclasses.asdict(row) for row in results())
+    return text.getvalue()
+
+
+def results_table() -> str:
+    """Return the rows of `results.csv` for a reader of the site."""
+    return _table(
+        "weights|family|depth:|parameters:|GFLOPs (at px):|top-1 measured:|top-1 reported:|"
+        "image px:|images/s:|size:|recipe|licence",
+        (
+            (
+                f"`{row.name}`",
+                row.family,
+                str(row.depth),
+                f"{row.parameters:,}",
+                f"{row.gflops:.3f} ({row.gflops_image_size})",
+                _percent(row.top1_measured),
+                _percent(row.top1_reported),
+                str(row.image_size),
+                _known(row.images_per_second, "{:.1f}"),
+                _known(row.bytes and row.bytes / 1e6, "{:.1f} MB"),
+                _known(row.recipe and row.name, f"[recipe](assets/{{}}/{RECIPE})"),
+                row.licence or "",
+            )
+            for row in results()
+        ),
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.2f} %"
+
+
+def _known(value: object, form: str) -> str:
+    return "" if value is None else form.format(value)
+
+
+def machine() -> str:
+    """Return one sentence that says how the images per second were measured."""
+    found = speed()
+    if not found["networks"]:
+        return "Images per second were not measured yet.\n"
+    about = found["machine"]
+    return (
+        f"Images per second are of the compiled network in {found['dtype']}, without "
+        f"preprocessing, {found['batch_size']} images at once, median of {found['repeats']} rounds "
+        f"after {found['warm_up']} to warm up, on {about['cores']} cores of {about['processor']} "
+        f"({about['system']}, Python {about['python']}, Keras {about['keras']} on "
+        f"{about['backend']}).\n"
+    )
+
+
+def curves() -> str:
+    """Return the learning curve of each set of weights that has one."""
+    names = isozoo.list_models(pretrained=True)
+    drawn = [name for name in names if CURVE in isozoo.info(name).files]
+    pictures = [f"![learning curve of {name}](assets/{name}/{CURVE})\n" for name in drawn]
+    return "\n".join(pictures)
+
+
+def cards() -> dict[Path, str]:
+    """Return the card of each folder in `weights/`, by its path."""
+    texts = {}
+    for manifest in sorted(WEIGHTS.glob(f"*/{MANIFEST}")):
+        folder = manifest.parent
+        log = read_log(folder / LOG) if (folder / LOG).is_file() else ()
+        repository = isozoo.info(folder.name).repository
+        texts[folder / CARD] = card(
+            read_manifest(folder), log, repository=repository, catalogued=True
+        )
+    return texts
+
+
 def runs_table() -> str:
     """Return one row for each set of weights: what its training log says."""
     rows = []
     for name in isozoo.list_models(pretrained=True):
         if not isozoo.info(name).recipe:
             continue
-        text = (ROOT / "weights" / name / "log.jsonl").read_text(encoding="utf-8")
-        epochs = [json.loads(line) for line in text.splitlines()]
+        epochs = read_log(WEIGHTS / name / LOG)
         sizes = sorted({epoch["size"] for epoch in epochs})
         hours = sum(epoch["seconds"] for epoch in epochs) / 3600
         rows.append(
@@ -99,6 +264,9 @@ def prediction() -> str:
 
 REGIONS = {
     "weights": weights_table,
+    "results": results_table,
+    "machine": machine,
+    "curves": curves,
     "runs": runs_table,
     "networks": networks_table,
     "prediction": prediction,
@@ -119,23 +287,34 @@ def filled(text: str) -> str:
     return _REGION.sub(lambda m: m["open"] + REGIONS[m["name"]]() + m["close"], text)
 
 
+def expected() -> dict[Path, str]:
+    """Return the text that each generated file, or file with generated regions, should have."""
+    texts = {path: filled(path.read_text(encoding="utf-8")) for path in documents()}
+    return {**texts, RESULTS: results_csv(), **cards()}
+
+
+def stale() -> dict[Path, str]:
+    """Return those of `expected` that differ from what is on disk, or are not there."""
+    return {
+        path: text
+        for path, text in expected().items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
+    }
+
+
 def main() -> int:
-    """Write the regions, or check them; return the exit status."""
-    parser = argparse.ArgumentParser(description="Fill the generated regions of the documents.")
+    """Write what is stale, or name it; return the exit status."""
+    parser = argparse.ArgumentParser(description="Fill what is generated of the documents.")
     parser.add_argument("--check", action="store_true", help="write nothing, fail if one is stale")
     check = parser.parse_args().check
-    stale = []
-    for path in documents():
-        text = path.read_text(encoding="utf-8")
-        if filled(text) != text:
-            stale.append(path)
-            if not check:
-                atomic_write(path, filled(text))
-    for path in stale:
+    found = stale()
+    for path, text in found.items():
+        if not check:
+            atomic_write(path, text)
         print(f"{path.relative_to(ROOT)} {'is stale' if check else 'renewed'}")
-    if check and stale:
+    if check and found:
         print("run: python tools/docs_tables.py")
-    return int(check and bool(stale))
+    return int(check and bool(found))
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ def _front_matter(manifest: Manifest) -> ModelCardData:
     # Loading weights needs no card; huggingface_hub would make it wait a second.
     from huggingface_hub import EvalResult, ModelCardData
 
-    data = DATA_SETS.get(manifest.tag or "")
+    data = _data_set(manifest)
     results = [
         EvalResult(
             task_type="image-classification",
@@ -154,8 +154,8 @@ def _numbers(manifest: Manifest) -> str:
     if not lines:
         return ""
     where = _data_title(manifest)
-    if manifest.tag in DATA_SETS:
-        where = f"the {DATA_SETS[manifest.tag].split} images of {where}"
+    if data := _data_set(manifest):
+        where = f"the {data.split} images of {where}"
     heading = f"## Results\n\nMeasured on {where}, with the preprocessing below."
     return "\n".join([f"{heading}\n\n| measure | value |\n| --- | --- |", *lines])
 
@@ -165,9 +165,10 @@ def _usage(manifest: Manifest, repository: str, catalogued: bool) -> str:
         f"| {key} | {value} |" for key, value in manifest.preprocessing.to_dict().items()
     )
     name = manifest.full_name if catalogued else repository
-    places = {f"path/to/{manifest.full_name}": "a copy of this folder"}
+    owner = " `owner` is the account at the Hub." if repository.startswith("owner/") else ""
+    places = {f"path/to/{manifest.full_name}": "from a copy of this folder"}
     if catalogued:
-        places = {repository: "the Hugging Face Hub", **places}
+        places = {repository: "from the Hugging Face Hub", **places}
     elsewhere = "".join(f'model = isozoo.load("{key}")  # {what}\n' for key, what in places.items())
     return f"""## Use
 
@@ -179,7 +180,7 @@ for prediction in model.classify("picture.jpg")[0]:
     print(prediction.label, prediction.probability)
 ```
 
-The same weights from elsewhere, and what else can be made of them:
+The same weights from elsewhere, and what else can be made of them.{owner}
 
 ```python
 {elsewhere}model = isozoo.load("{name}", classes=["cat", "dog"])  # a new head, to fine-tune
@@ -249,6 +250,11 @@ def _files() -> str:
     )
 
 
+def _data_set(manifest: Manifest) -> DataSet | None:
+    """Return the data set of a tag such as `imagenet` or `imagenet-nodropout`."""
+    return DATA_SETS.get((manifest.tag or "").split("-")[0])
+
+
 def _data_title(manifest: Manifest) -> str:
-    tag = manifest.tag or ""
-    return DATA_SETS[tag].title if tag in DATA_SETS else f"`{tag}`"
+    data = _data_set(manifest)
+    return data.title if data else f"`{manifest.tag}`"

@@ -219,3 +219,9 @@ def test_an_unknown_data_set_is_called_by_its_tag(folder):
     assert "trained on `cats`" in text
     assert "| top-1 accuracy | 75.00% |" in text
     assert ModelCard(text).data.eval_results is None
+
+
+def test_a_variant_of_a_tag_is_of_the_same_data_set(manifest):
+    text = card(dataclasses.replace(manifest, tag="imagenet-nodropout"))
+    assert "It was trained on ImageNet-1k." in text
+    assert front_matter(text)["datasets"] == ["ILSVRC/imagenet-1k"]
