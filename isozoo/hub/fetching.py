@@ -101,11 +101,8 @@ def fetch_unpinned(
                 raise
             logger.info("%s: %s; using what was fetched before", repository, reason(error))
             return cached
-        if answer.size is None or answer.size > limit:
-            raise WeightsError(
-                f"{name} of {wanted} has {answer.size} bytes, and may have {limit}; this is not a "
-                "repository that isozoo wrote"
-            )
+        if answer.size is not None and answer.size > limit:
+            raise _too_large(name, wanted, answer.size, limit)
         if cached is not None and not sound:
             wanted.discard(cached)
         path = wanted.download(name, answer)
@@ -116,6 +113,9 @@ def fetch_unpinned(
                 f"{name} of {wanted} came damaged: expected hash {answer.etag}, found {found} "
                 f"({path}, now deleted); try again"
             )
+        if path.stat().st_size > limit:
+            wanted.discard(path)
+            raise _too_large(name, wanted, "more", limit)
         return path
 
 
@@ -130,7 +130,7 @@ def _fetch_pinned(revision: Revision, name: str, record: FileRecord) -> Path:
     with one_error(f"{what} again ({path} is damaged: {damage})" if damage else what):
         answer = revision.ask(name)
         hashed = len(answer.etag) == len(record.sha256)
-        if answer.size != record.size or (hashed and answer.etag != record.sha256):
+        if answer.size not in (None, record.size) or (hashed and answer.etag != record.sha256):
             raise WeightsError(
                 f"{name} of {revision} is not the file it must be: expected {record.size} bytes "
                 f"with sha256 {record.sha256}, the server has {answer.size} bytes with "
@@ -148,6 +148,13 @@ def _fetch_pinned(revision: Revision, name: str, record: FileRecord) -> Path:
     raise WeightsError(
         f"{name} of {revision} came damaged twice: {damage} ({path}, now deleted); try again "
         "later, or from another network"
+    )
+
+
+def _too_large(name: str, revision: Revision, size: object, limit: int) -> WeightsError:
+    return WeightsError(
+        f"{name} of {revision} has {size} bytes, and may have {limit}; this is not a repository "
+        "that isozoo wrote"
     )
 
 

@@ -152,12 +152,14 @@ def _one_same_answer(url: str, answer: Answer) -> Iterator[None]:
                 raise ConnectionError(f"{constants.ENDPOINT} stopped answering")
 
     def compare(response: Any) -> None:
-        commit = response.headers.get(constants.HUGGINGFACE_HEADER_X_REPO_COMMIT)
-        # Of an answer without that header huggingface_hub uses nothing.
-        if response.request.method != "HEAD" or commit is None:
+        headers = response.headers
+        commit = headers.get(constants.HUGGINGFACE_HEADER_X_REPO_COMMIT)
+        etag = headers.get(constants.HUGGINGFACE_HEADER_X_LINKED_ETAG) or headers.get("ETag")
+        # huggingface_hub takes no answer without both headers, and follows a redirection by path.
+        by_path = re.match("/(?!/)", headers.get("Location", "")) and response.is_redirect
+        if response.request.method != "HEAD" or commit is None or etag is None or by_path:
             return
-        etag = response.headers.get(constants.HUGGINGFACE_HEADER_X_LINKED_ETAG)
-        etag = (etag or response.headers.get("ETag", "")).lstrip("W/").strip('"')
+        etag = etag.lstrip("W/").strip('"')
         if (commit, etag) != (answer.commit, answer.etag):
             raise WeightsError(
                 f"the server changed its answer for {url} between two requests, from {answer.etag} "

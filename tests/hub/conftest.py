@@ -41,7 +41,11 @@ class World:
 
     def asked(self):
         """Return the requests for files, without those that huggingface_hub makes for itself."""
-        return [(verb, path) for verb, path in self.server.requests if "/resolve/" in path]
+        return [
+            (verb, path)
+            for verb, path in self.server.requests
+            if "/resolve/" in path or "/storage/" in path
+        ]
 
     @property
     def cache(self):
@@ -141,7 +145,7 @@ def world(server, tmp_path, monkeypatch):
         monkeypatch.setattr(constants, name, value)
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
     monkeypatch.setenv("ISOZOO_HOME", str(tmp_path / "isozoo"))
     monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     close_session()

@@ -119,7 +119,8 @@ def _handler(hub):
             path = unquote(self.path)
             with hub.lock:
                 hub.requests.append((self.command, path))
-                hub.tokens.append(self.headers.get("Authorization"))
+                if not path.startswith("/storage/"):
+                    hub.tokens.append(self.headers.get("Authorization"))
             fault = hub.fault
             if fault.status is not None and fault.from_head == 1:
                 self.reply(fault.status, {"error": "no"})
@@ -127,6 +128,13 @@ def _handler(hub):
                 self.reply(200, HTML, kind="text/html")
             elif match := re.fullmatch(r"/([^/]+/[^/]+)/resolve/(.+)/([^/]+)", path):
                 self.resolve(*match.groups(), fault)
+            elif match := re.fullmatch(r"/storage/([^/]+/[^/]+)/(.+)/([^/]+)", path):
+                repository, commit, name = match.groups()
+                content = hub.commits[repository, commit][name]
+                if self.command == "HEAD":
+                    self.reply(200, content, self.answer(name, content, commit, fault))
+                else:
+                    self.send_file(name, content, fault)
             else:
                 self.interface(path, body)
 
@@ -137,19 +145,29 @@ def _handler(hub):
             if commit is None or name not in hub.commits[repository, commit]:
                 self.reply(404, headers={"X-Error-Code": "EntryNotFound"})
                 return
-            content = hub.commits[repository, commit][name]
-            etag = hashlib.sha256(content).hexdigest() if is_large(name) else git_hash(content)
             if self.command == "HEAD":
                 number = hub.count("HEAD", name)
                 if fault.status is not None and number >= fault.from_head:
                     self.reply(fault.status)
                     return
-                headers = {"ETag": f'"{etag}"', "X-Repo-Commit": commit}
-                if number >= fault.from_head:
-                    headers |= fault.head
-                self.reply(200, content, headers)
-            else:
-                self.send_file(name, content, fault)
+            answer = self.answer(name, hub.commits[repository, commit][name], commit, fault)
+            # The real one redirects: by path to what is in git, to another host for large files.
+            host = hub.url.replace("127.0.0.1", "localhost") if is_large(name) else ""
+            linked = {
+                "X-Repo-Commit": answer["X-Repo-Commit"],
+                "X-Linked-ETag": answer["ETag"],
+                "X-Linked-Size": answer["Content-Length"],
+                "Location": f"{host}/storage/{repository}/{commit}/{name}",
+            }
+            self.reply(302 if host else 307, headers=linked)
+
+        def answer(self, name, content, commit, fault):
+            """Return what the headers say of a file, once it was asked for."""
+            etag = hashlib.sha256(content).hexdigest() if is_large(name) else git_hash(content)
+            size = str(len(content))
+            right = {"ETag": f'"{etag}"', "X-Repo-Commit": commit, "Content-Length": size}
+            wrong = hub.counts.get(("HEAD", name), 0) >= fault.from_head
+            return right | (fault.head if wrong else {})
 
         def send_file(self, name, content, fault):
             number = hub.count("GET", name)

@@ -1,5 +1,6 @@
 """Pushing: what arrives is what was sent, and is what is loaded elsewhere."""
 
+import json
 import logging
 import os
 import shutil
@@ -219,6 +220,24 @@ def test_published_weights_are_pushed_byte_for_byte(world, published):
     record = catalog.info(NAME)
     assert (record.repository, record.commit) == (REPOSITORY, pushed.commit)
     shutil.rmtree(weights)
+    assert isozoo.load(NAME).load_report.pinned
+
+
+def test_converted_weights_are_pinned_with_their_files(world, published, monkeypatch, tmp_path):
+    """They are too large for a checkout's weights/, which states the files of the others."""
+    monkeypatch.setenv("ISOZOO_HOME", str(tmp_path / "home"))
+    weights = world.place / "weights"
+    weights.mkdir()
+    shutil.copytree(published, tmp_path / "home" / "weights" / NAME)
+    row = {"name": NAME, "dropout": 0.4, "top1": 0.5, "file_id": "abc"}
+    releases = {"source": "us", "licence": "MIT", "weights": [row]}
+    catalog.RELEASES.write_text(json.dumps(releases))
+    world.publish_catalog(weights)
+    pushed = isozoo.zoo.push(NAME, token="hf_mine", pin=True)
+    record = catalog.info(NAME)
+    assert record.files == catalog.files_of(published)
+    assert (record.commit, record.reported) == (pushed.commit, {"top1": 0.5})
+    shutil.rmtree(tmp_path / "home")
     assert isozoo.load(NAME).load_report.pinned
 
 
