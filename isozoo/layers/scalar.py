@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import keras
 from keras import ops
 
@@ -31,26 +33,32 @@ def scale_gradient(x, factor: float):
 
 
 class _Scalar(keras.layers.Layer):
-    """A layer with one trainable number, read through `scale_gradient`."""
+    """A layer with one trainable number, read through `scale_gradient`.
+
+    Args:
+        initializer: Initialiser of the number.
+        learning_rate_multiplier: Factor on the learning rate of the number.
+    """
+
+    #: What the number is called.
+    variable: ClassVar[str]
 
     def __init__(
         self,
-        variable: str,
-        initializer: str | keras.initializers.Initializer,
-        learning_rate_multiplier: float,
+        initializer: str | keras.initializers.Initializer = "zeros",
+        learning_rate_multiplier: float = 0.1,
         *,
-        name: str | None,
-        dtype: str | keras.DTypePolicy | None,
-        trainable: bool,
+        name: str | None = None,
+        dtype: str | keras.DTypePolicy | None = None,
+        trainable: bool = True,
     ):
         super().__init__(name=name, dtype=dtype, trainable=trainable)
-        self._variable_name = variable
         self.initializer = keras.initializers.get(initializer)
         self.learning_rate_multiplier = learning_rate_multiplier
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the number."""
-        value = self.add_weight(name=self._variable_name, shape=(), initializer=self.initializer)
+        value = self.add_weight(name=self.variable, shape=(), initializer=self.initializer)
         # The learning rate multiplies the decay too, and the decay does not pass scale_gradient.
         value.weight_decay_multiplier = self.learning_rate_multiplier
         self._value = value
@@ -98,23 +106,7 @@ class ResidualScale(_Scalar):
         0.0
     """
 
-    def __init__(
-        self,
-        initializer: str | keras.initializers.Initializer = "zeros",
-        learning_rate_multiplier: float = 0.1,
-        *,
-        name: str | None = None,
-        dtype: str | keras.DTypePolicy | None = None,
-        trainable: bool = True,
-    ):
-        super().__init__(
-            "scale",
-            initializer,
-            learning_rate_multiplier,
-            name=name,
-            dtype=dtype,
-            trainable=trainable,
-        )
+    variable = "scale"
 
     @property
     def scale(self):
@@ -151,23 +143,7 @@ class ScalarBias(_Scalar):
         1.0
     """
 
-    def __init__(
-        self,
-        initializer: str | keras.initializers.Initializer = "zeros",
-        learning_rate_multiplier: float = 0.1,
-        *,
-        name: str | None = None,
-        dtype: str | keras.DTypePolicy | None = None,
-        trainable: bool = True,
-    ):
-        super().__init__(
-            "bias",
-            initializer,
-            learning_rate_multiplier,
-            name=name,
-            dtype=dtype,
-            trainable=trainable,
-        )
+    variable = "bias"
 
     @property
     def bias(self):
