@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import os
+import re
 import tomllib
 import typing
 from collections.abc import Iterator, Mapping
@@ -14,70 +16,15 @@ from typing import Any
 from isozoo.data.augment import Augment
 from isozoo.data.preprocessing import Preprocessing
 from isozoo.errors import IsozooError, RecipeError, unknown
-from isozoo.models.architecture import Architecture, architecture
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ModelSettings:
-    """What is trained: an architecture's name and the fields changed for this run."""
-
-    name: str
-    dropout: float | None = None
-    orthogonality: float | None = None
-    dtype: str = "float32"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class OptimizerSettings:
-    """How weights move; `weight_decay` is coupled for `sgd` and decoupled for `adamw`."""
-
-    name: str = "sgd"
-    learning_rate: float = 0.1
-    momentum: float = 0.9
-    nesterov: bool = False
-    weight_decay: float = 1e-4
-    global_clipnorm: float | None = None
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ScheduleSettings:
-    """How the learning rate changes: `milestones` (the paper's), `cosine` or `constant`."""
-
-    name: str = "milestones"
-    warmup_epochs: int = 5
-    milestones: tuple[int, ...] = (30, 60, 90)
-    gamma: float = 0.1
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class AugmentSettings:
-    """How training images are varied; see `isozoo.data.Augment`."""
-
-    scale: tuple[float, ...] = (0.08, 1.0)
-    ratio: tuple[float, ...] = (3 / 4, 4 / 3)
-    flip: bool = True
-    mixup: float = 0.0
-    crop_padding: int | None = None
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class PreprocessingSettings:
-    """How images are prepared for validation and use; see `isozoo.data.Preprocessing`."""
-
-    resize: int = 256
-    size: int = 224
-    interpolation: str = "bilinear"
-    antialias: bool = True
-    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
-    std: tuple[float, ...] = (0.229, 0.224, 0.225)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Phase:
-    """A number of epochs at one image size: several of them are progressive resizing."""
-
-    epochs: int
-    size: int
+from isozoo.models.architecture import DTYPES, Architecture, architecture
+from isozoo.training.settings import (
+    AugmentSettings,
+    ModelSettings,
+    OptimizerSettings,
+    Phase,
+    PreprocessingSettings,
+    ScheduleSettings,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,14 +32,14 @@ class Recipe:
     """A training run, described completely but for the images themselves.
 
     Args:
-        title: One line that says what the run is for; for the reader.
         tag: Name of the resulting weights after the architecture's: `<model>.<tag>`.
-        dataset: What the data set is called; for the reader.
+        title: One line that says what the run is for; a note, which nothing reads.
+        dataset: What the data set is called; a note, too.
         seed: Seed of initialisation, order, augmentation and dropout.
         batch_size: Images per step.
         label_smoothing: Share of each label spread over all classes, in [0, 1).
-        cache: Short side in pixels at which decoded training images are kept in memory; None for no
-            cache.
+        cache: Short side in pixels at which decoded training images are kept in memory, and the
+            validation images as the network sees them; None for no cache.
         validate_every: Epochs between validations; the last epoch is always validated.
         jit_compile: Whether the training step is compiled by XLA.
         model: See `ModelSettings`.
@@ -108,7 +55,6 @@ class Recipe:
     Example:
         >>> recipe = Recipe.from_dict({
         ...     "tag": "demo",
-        ...     "dataset": "demo",
         ...     "model": {"name": "r-isonet-8"},
         ...     "phases": [{"epochs": 2, "size": 32}],
         ... })
@@ -117,68 +63,66 @@ class Recipe:
     """
 
     tag: str
-    dataset: str
     model: ModelSettings
     phases: tuple[Phase, ...]
     title: str = ""
+    dataset: str = ""
     seed: int = 0
     batch_size: int = 64
     label_smoothing: float = 0.0
     cache: int | None = None
     validate_every: int = 1
     jit_compile: bool = False
-    optimizer: OptimizerSettings = OptimizerSettings()
-    schedule: ScheduleSettings = ScheduleSettings()
-    augment: AugmentSettings = AugmentSettings()
-    preprocessing: PreprocessingSettings = PreprocessingSettings()
+    optimizer: OptimizerSettings = dataclasses.field(default_factory=OptimizerSettings)
+    schedule: ScheduleSettings = dataclasses.field(default_factory=ScheduleSettings)
+    augment: AugmentSettings = dataclasses.field(default_factory=AugmentSettings)
+    preprocessing: PreprocessingSettings = dataclasses.field(default_factory=PreprocessingSettings)
 
     def __post_init__(self) -> None:
         """Refuse values that cannot be trained with."""
         if not self.phases:
             raise RecipeError("a recipe needs at least one [[phases]] with epochs and size")
-        for settings, field, least in LEAST:
-            for part in getattr(self, settings) if settings == "phases" else [self._part(settings)]:
-                value = getattr(part, field)
-                if value is not None and value < least:
-                    where = f"{settings}.{field}" if settings else field
-                    raise RecipeError(f"{where} must be at least {least}, got {value}")
-        for name, value in (
-            ("label_smoothing", self.label_smoothing),
-            ("model.dropout", self.model.dropout or 0.0),
-            ("optimizer.momentum", self.optimizer.momentum),
-        ):
-            if not 0.0 <= value < 1.0:
-                raise RecipeError(f"{name} must be in [0, 1), got {value}")
-        if not self.tag or not self.tag.replace("-", "").replace("_", "").isalnum():
+        for where, choices in CHOICES.items():
+            for value in self._values(where):
+                if value not in choices:
+                    raise unknown(where.rpartition(".")[2], value, choices)
+        for where, least, below in RANGES:
+            for value in self._values(where):
+                _check_range(where, value, least, below)
+        if not re.fullmatch(r"[\w-]*[^\W_][\w-]*", self.tag):
             raise RecipeError(
                 f"tag {self.tag!r} must be letters, digits, '-' and '_': it names a folder"
             )
-        for choices, name, kind in (
-            (OPTIMIZERS, self.optimizer.name, "optimizer"),
-            (SCHEDULES, self.schedule.name, "schedule"),
-            (DTYPES, self.model.dtype, "dtype"),
-        ):
-            if name not in choices:
-                raise unknown(kind, name, choices)
         self._check_schedule()
         with _as_recipe_error("model"):
             self.architecture(classes=1)
         with _as_recipe_error("preprocessing"):
-            self.preparation()
+            channels = self.preparation().channels
+        if channels != self.architecture(classes=1).channels:
+            raise RecipeError(
+                f"preprocessing.mean and preprocessing.std must have one number for each of red, "
+                f"green and blue, got {channels}"
+            )
         with _as_recipe_error("augment"):
             self.augmentation(self.phases[0].size)
 
-    def _part(self, settings: str) -> Any:
-        return getattr(self, settings) if settings else self
+    def _values(self, where: str) -> list[Any]:
+        """Return what is set at a dotted path: of every phase, and nothing where it is None."""
+        parts: list[Any] = [self]
+        for name in where.split("."):
+            parts = [getattr(part, name) for part in parts]
+            if name == "phases":
+                parts = list(parts[0])
+        return [value for value in parts if value is not None]
 
     def _check_schedule(self) -> None:
-        milestones = self.schedule.milestones
-        if list(milestones) != sorted(set(milestones)):
+        milestones, warmup = self.schedule.milestones, self.schedule.warmup_epochs
+        if milestones is not None and list(milestones) != sorted(set(milestones)):
             raise RecipeError(f"schedule.milestones must ascend, got {list(milestones)}")
-        if self.schedule.name == "cosine" and self.schedule.warmup_epochs >= self.epochs:
+        if self.schedule.name == "cosine" and warmup is not None and warmup >= self.epochs:
             raise RecipeError(
-                f"schedule.warmup_epochs ({self.schedule.warmup_epochs}) leaves nothing of the "
-                f"{self.epochs} epochs for the cosine; shorten it or add epochs"
+                f"schedule.warmup_epochs ({warmup}) leaves nothing of the {self.epochs} epochs for "
+                "the cosine; shorten it or add epochs"
             )
 
     def preparation(self) -> Preprocessing:
@@ -247,25 +191,35 @@ class Recipe:
             raise RecipeError(f"{Path(path)} is not valid TOML: {error}") from error
 
 
-OPTIMIZERS = ("sgd", "adamw")
-SCHEDULES = ("milestones", "cosine", "constant")
-
-
-#: What Keras calls the precisions a network can be trained in.
-DTYPES = ("float32", "float64", "bfloat16", "mixed_bfloat16", "mixed_float16")
-#: Smallest value of numbers: settings, field, least.
-LEAST: tuple[tuple[str, str, float], ...] = (
-    ("", "batch_size", 1),
-    ("", "validate_every", 1),
-    ("", "seed", 0),
-    ("", "cache", 8),
-    ("phases", "epochs", 1),
-    ("phases", "size", 8),
-    ("optimizer", "learning_rate", 0),
-    ("optimizer", "weight_decay", 0),
-    ("schedule", "warmup_epochs", 0),
-    ("schedule", "gamma", 0),
+#: What the settings may be that are one of several words.
+CHOICES: dict[str, tuple[str, ...]] = {
+    # Plain float16 is left out: too few digits for a weight to move by its gradient.
+    "model.dtype": tuple(dtype for dtype in DTYPES if dtype != "float16"),
+}
+#: Where numbers may lie: setting, smallest value, and the value they stay below, if any.
+RANGES: tuple[tuple[str, float, float | None], ...] = (
+    ("batch_size", 1, None),
+    ("validate_every", 1, None),
+    ("seed", 0, None),
+    ("cache", 8, None),
+    ("label_smoothing", 0, 1),
+    ("model.dropout", 0, 1),
+    ("optimizer.learning_rate", 0, None),
+    ("optimizer.momentum", 0, 1),
+    ("optimizer.weight_decay", 0, None),
+    ("schedule.warmup_epochs", 0, None),
+    ("schedule.gamma", 0, None),
+    ("phases.epochs", 1, None),
+    ("phases.size", 8, None),
 )
+
+
+def _check_range(where: str, value: float, least: float, below: float | None) -> None:
+    # Written so that NaN, which compares false with everything, is refused.
+    if below is not None and not least <= value < below:
+        raise RecipeError(f"{where} must be in [{least}, {below}), got {value}")
+    if not least <= value < math.inf:
+        raise RecipeError(f"{where} must be at least {least}, got {value}")
 
 
 @contextlib.contextmanager
@@ -291,7 +245,7 @@ def _build(cls: Any, settings: Mapping[str, Any], where: str) -> Any:
     missing = [
         name
         for name, field in fields.items()
-        if field.default is dataclasses.MISSING and name not in settings
+        if field.default is field.default_factory is dataclasses.MISSING and name not in settings
     ]
     if missing:
         raise RecipeError(f"{where} lacks {', '.join(missing)}")
@@ -303,14 +257,15 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return _build(kind, value, where)
     arguments = typing.get_args(kind)
+    if type(None) in arguments:
+        (kind,) = (argument for argument in arguments if argument is not type(None))
+        return None if value is None else _convert(kind, value, where)
     if typing.get_origin(kind) is tuple:
         if not isinstance(value, list | tuple):
             raise RecipeError(f"{where} must be a list, got {value!r}")
         return tuple(_convert(arguments[0], item, where) for item in value)
-    allowed = tuple(arguments or (kind,))
-    if float in allowed and isinstance(value, int) and not isinstance(value, bool):
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
-        names = " or ".join(t.__name__ for t in allowed if t is not type(None))
-        raise RecipeError(f"{where} must be of type {names}, got {value!r}")
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise RecipeError(f"{where} must be of type {kind.__name__}, got {value!r}")
     return value

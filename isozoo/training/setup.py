@@ -10,26 +10,20 @@ import keras
 from isozoo.models.classifier import Classifier
 from isozoo.training.losses import CrossEntropy, training_metrics
 from isozoo.training.optimizers import TorchSGD
-from isozoo.training.recipe import OptimizerSettings, Recipe
+from isozoo.training.recipe import Recipe
 from isozoo.training.schedules import WarmupMilestones
+from isozoo.training.settings import OptimizerSettings
 
 Rate: TypeAlias = "float | keras.optimizers.schedules.LearningRateSchedule"
 
 
 def _milestones(recipe: Recipe, steps: int) -> Rate:
-    settings = recipe.schedule
-    return WarmupMilestones(
-        recipe.optimizer.learning_rate,
-        steps,
-        settings.warmup_epochs,
-        settings.milestones,
-        settings.gamma,
-    )
+    return WarmupMilestones(recipe.optimizer.learning_rate, steps, **recipe.schedule.own)
 
 
 def _cosine(recipe: Recipe, steps: int) -> Rate:
     rate = recipe.optimizer.learning_rate
-    warmup = recipe.schedule.warmup_epochs * steps
+    warmup = recipe.schedule.own["warmup_epochs"] * steps
     if not warmup:
         return keras.optimizers.schedules.CosineDecay(rate, recipe.epochs * steps)
     return keras.optimizers.schedules.CosineDecay(
@@ -47,10 +41,9 @@ SCHEDULES: dict[str, Callable[[Recipe, int], Rate]] = {
 def _sgd(settings: OptimizerSettings, rate: Rate) -> keras.optimizers.Optimizer:
     return TorchSGD(
         rate,
-        settings.momentum,
-        settings.weight_decay,
-        settings.nesterov,
+        weight_decay_factor=settings.weight_decay,
         global_clipnorm=settings.global_clipnorm,
+        **settings.own,
     )
 
 
@@ -103,7 +96,6 @@ def compile_classifier(model: Classifier, recipe: Recipe, steps_per_epoch: int) 
         >>> import isozoo
         >>> recipe = Recipe.from_dict({
         ...     "tag": "demo",
-        ...     "dataset": "demo",
         ...     "model": {"name": "r-isonet-8"},
         ...     "phases": [{"epochs": 2, "size": 32}],
         ... })

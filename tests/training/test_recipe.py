@@ -1,14 +1,17 @@
+import dataclasses
+import math
+
 import pytest
 
 from isozoo.errors import RecipeError
 from isozoo.training import Recipe
-from isozoo.training.recipe import OPTIMIZERS, SCHEDULES
+from isozoo.training.recipe import CHOICES, RANGES
+from isozoo.training.settings import OPTIMIZERS, SCHEDULES, OptimizerSettings, ScheduleSettings
 from isozoo.training.setup import OPTIMIZERS as BUILDERS
 from isozoo.training.setup import SCHEDULES as SCHEDULE_BUILDERS
 
 LEAST = {
     "tag": "demo",
-    "dataset": "demo",
     "model": {"name": "r-isonet-8"},
     "phases": [{"epochs": 1, "size": 32}],
 }
@@ -64,6 +67,26 @@ def test_phases_follow_each_other():
         ({"augment": {"scale": [0.25]}}, "scale must be two numbers"),
         ({"augment": {"mixup": -1}}, "augment: mixup must be 0 or a positive number"),
         ({"preprocessing": {"mean": [0.5]}}, "preprocessing: .*mean"),
+        (
+            {"schedule": {"name": "cosine", "milestones": [30]}},
+            "schedule.milestones means nothing to the schedule 'cosine', only to 'milestones'; rem",
+        ),
+        (
+            {"schedule": {"name": "constant", "warmup_epochs": 0}},
+            "schedule.warmup_epochs .* 'constant', only to 'milestones' and 'cosine'",
+        ),
+        ({"schedule": {"name": "constant", "gamma": 0.1}}, "schedule.gamma means nothing"),
+        (
+            {"optimizer": {"name": "adamw", "momentum": 0.9}},
+            "optimizer.momentum means nothing to the optimizer 'adamw', only to 'sgd'",
+        ),
+        ({"optimizer": {"name": "adamw", "nesterov": False}}, "optimizer.nesterov means nothing"),
+        ({"optimizer": {"learning_rate": math.nan}}, "learning_rate must be at least 0, got nan"),
+        ({"optimizer": {"weight_decay": math.inf}}, "weight_decay must be at least 0, got inf"),
+        ({"model": {"name": "r-isonet-8", "dtype": "float16"}}, "unknown dtype 'float16'; did you"),
+        ({"preprocessing": {"mean": [0.5], "std": [0.2]}}, "for each of red, green and blue, got"),
+        ({"optimizer": {"nesterov": 1}}, "nesterov must be of type bool, got 1"),
+        ({"schedule": {"milestones": 30}}, "milestones must be a list, got 30"),
         ({"seed": -1}, "seed must be at least 0, got -1"),
         ({"cache": 0}, "cache must be at least 8, got 0"),
     ],
@@ -73,8 +96,36 @@ def test_wrong_settings_are_named(changes, message):
         Recipe.from_dict({**LEAST, **changes})
 
 
+@pytest.mark.parametrize(
+    ("settings", "own"),
+    [
+        (OptimizerSettings(), {"momentum": 0.9, "nesterov": False}),
+        (OptimizerSettings(nesterov=True), {"momentum": 0.9, "nesterov": True}),
+        (OptimizerSettings(name="adamw"), {}),
+        (ScheduleSettings(), {"warmup_epochs": 5, "milestones": (30, 60, 90), "gamma": 0.1}),
+        (ScheduleSettings(name="cosine", warmup_epochs=3), {"warmup_epochs": 3}),
+        (ScheduleSettings(name="constant"), {}),
+    ],
+)
+def test_only_what_is_read_is_set(settings, own):
+    assert settings.own == own
+    others = {f for table in (OPTIMIZERS, SCHEDULES) for row in table.values() for f in row} - {
+        *own
+    }
+    assert all(getattr(settings, name, None) is None for name in others)
+
+
+def test_every_row_of_the_checks_is_of_a_setting():
+    recipe = Recipe.from_dict({**LEAST, "cache": 8, "model": {"name": "isonet-8", "dropout": 0.5}})
+    for where in [*CHOICES, *(row[0] for row in RANGES)]:
+        assert recipe._values(where), where
+    for settings, table in ((OptimizerSettings, OPTIMIZERS), (ScheduleSettings, SCHEDULES)):
+        fields = {field.name for field in dataclasses.fields(settings)}
+        assert {name for row in table.values() for name in row} <= fields
+
+
 def test_missing_settings_are_named():
-    with pytest.raises(RecipeError, match="recipe lacks tag, dataset"):
+    with pytest.raises(RecipeError, match=r"recipe lacks tag$"):
         Recipe.from_dict({"model": {"name": "r-isonet-8"}, "phases": LEAST["phases"]})
 
 

@@ -1,0 +1,126 @@
+"""The tables of a recipe: what is trained, how, and on which views of the images."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from isozoo.errors import RecipeError, unknown
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """What is trained: an architecture's name and the fields changed for this run."""
+
+    name: str
+    dropout: float | None = None
+    orthogonality: float | None = None
+    dtype: str = "float32"
+
+
+#: The optimisers, and the settings that only they have, with their defaults.
+OPTIMIZERS: dict[str, dict[str, Any]] = {
+    "sgd": {"momentum": 0.9, "nesterov": False},
+    "adamw": {},
+}
+#: The schedules, likewise.
+SCHEDULES: dict[str, dict[str, Any]] = {
+    "milestones": {"warmup_epochs": 5, "milestones": (30, 60, 90), "gamma": 0.1},
+    "cosine": {"warmup_epochs": 5},
+    "constant": {},
+}
+
+
+def _complete(settings: Any, kind: str, table: Mapping[str, Mapping[str, Any]]) -> None:
+    """Give settings their name's own defaults, and refuse what only other names have."""
+    if settings.name not in table:
+        raise unknown(kind, settings.name, table)
+    own = table[settings.name]
+    for field in dict.fromkeys(field for row in table.values() for field in row):
+        if getattr(settings, field) is None:
+            object.__setattr__(settings, field, own.get(field))
+        elif field not in own:
+            readers = " and ".join(f"'{name}'" for name, row in table.items() if field in row)
+            raise RecipeError(
+                f"{kind}.{field} means nothing to the {kind} '{settings.name}', only to {readers}; "
+                "remove it or choose another"
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OptimizerSettings:
+    """How weights move; `weight_decay` is coupled for `sgd` and decoupled for `adamw`.
+
+    `momentum` and `nesterov` are of `OPTIMIZERS["sgd"]` alone: left out they have its defaults, and
+    given to another optimiser they are an error.
+    """
+
+    name: str = "sgd"
+    learning_rate: float = 0.1
+    momentum: float | None = None
+    nesterov: bool | None = None
+    weight_decay: float = 1e-4
+    global_clipnorm: float | None = None
+
+    def __post_init__(self) -> None:
+        """Fill in the optimiser's own settings, refuse those of others."""
+        _complete(self, "optimizer", OPTIMIZERS)
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """The settings that only this optimiser has."""
+        return {name: getattr(self, name) for name in OPTIMIZERS[self.name]}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ScheduleSettings:
+    """How the learning rate changes: `milestones` (the paper's), `cosine` or `constant`.
+
+    What each can be told, and the defaults, are in `SCHEDULES`; what it cannot be told is an error.
+    """
+
+    name: str = "milestones"
+    warmup_epochs: int | None = None
+    milestones: tuple[int, ...] | None = None
+    gamma: float | None = None
+
+    def __post_init__(self) -> None:
+        """Fill in the schedule's own settings, refuse those of others."""
+        _complete(self, "schedule", SCHEDULES)
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """The settings that only this schedule has."""
+        return {name: getattr(self, name) for name in SCHEDULES[self.name]}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AugmentSettings:
+    """How training images are varied; see `isozoo.data.Augment`."""
+
+    scale: tuple[float, ...] = (0.08, 1.0)
+    ratio: tuple[float, ...] = (3 / 4, 4 / 3)
+    flip: bool = True
+    mixup: float = 0.0
+    crop_padding: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PreprocessingSettings:
+    """How images are prepared for validation and use; see `isozoo.data.Preprocessing`."""
+
+    resize: int = 256
+    size: int = 224
+    interpolation: str = "bilinear"
+    antialias: bool = True
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Phase:
+    """A number of epochs at one image size: several of them are progressive resizing."""
+
+    epochs: int
+    size: int
