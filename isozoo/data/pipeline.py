@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from isozoo.data.augment import Augment, Resize
 from isozoo.data.preprocessing import Preprocessing
-from isozoo.data.samples import Samples, cache_images
+from isozoo.data.samples import Samples, cache_images, prepared_images
 from isozoo.errors import DataError, ImageError
 
 # The third number of a random stream's key, so that no two purposes share their draws.
@@ -99,7 +99,7 @@ def training_dataset(
         ImageError: With `cache`, an image is damaged. Without, reading its batch raises
             `tf.errors.InvalidArgumentError`, or this inside of `reading_errors`. Both name the
             file.
-        ValueError: A number is out of its range.
+        ValueError: A number is out of its range, or the preprocessing is not for three channels.
 
     Example:
         >>> import numpy as np
@@ -111,6 +111,11 @@ def training_dataset(
         >>> len(stream), tuple(images.shape), tuple(labels.shape)
         (6, (4, 32, 32, 3), (4,))
     """
+    if preprocessing.channels != 3:
+        raise ValueError(
+            f"training images are red, green and blue, and the preprocessing is for "
+            f"{preprocessing.channels} channels; train on arrays with model.fit"
+        )
     steps = steps_per_epoch(samples, batch_size)
     _check_range(seed, epochs, start_step, steps)
     kept = samples if cache is None else cache_images(samples, cache)
@@ -141,6 +146,7 @@ def evaluation_dataset(
     preprocessing: Preprocessing,
     batch_size: int,
     *,
+    cache: bool = False,
     workers: int | None = None,
 ) -> tf.data.Dataset:
     """Return every sample once and in order, preprocessed exactly as `classify` does it.
@@ -149,13 +155,16 @@ def evaluation_dataset(
         samples: The images, for instance an `ImageFolder`.
         preprocessing: What is done to each.
         batch_size: Images in a batch; the last one may hold fewer.
+        cache: Whether to prepare all images here, once, and hold them in memory (see
+            `isozoo.data.samples.prepared_images`); the elements are the same to the bit.
         workers: Threads that make batches; by default half of the cores.
 
     Returns:
-        A dataset of known length with elements images, float32 `(batch, size, size, 3)`, and
-        labels, int32 `(batch,)`.
+        A dataset of known length with elements images, float32 `(batch, size, size, channels)`,
+        and labels, int32 `(batch,)`.
 
     Raises:
+        ImageError: With `cache`, an image is damaged; without, see `training_dataset`.
         ValueError: `batch_size` is not positive.
 
     Example:
@@ -168,17 +177,21 @@ def evaluation_dataset(
     if batch_size < 1:
         raise ValueError(f"batch_size must be positive, not {batch_size}")
     size = preprocessing.size
+    prepared = prepared_images(samples, preprocessing) if cache else None
 
     @_recorded
     def make(step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        start = int(step) * batch_size
-        chosen = range(start, min(start + batch_size, len(samples)))
-        images = np.stack([preprocessing(samples.image(index)) for index in chosen])
-        return images, samples.labels[start : start + batch_size]
+        chosen = slice(int(step) * batch_size, (int(step) + 1) * batch_size)
+        if prepared is not None:
+            pixels = prepared[chosen]
+        else:
+            indices = range(*chosen.indices(len(samples)))
+            pixels = np.stack([preprocessing.pixels(samples.image(index)) for index in indices])
+        return preprocessing.normalize(pixels), samples.labels[chosen]
 
     def batch(step: tf.Tensor) -> tuple:
         images, labels = tf.numpy_function(make, [step], (tf.float32, tf.int32), stateful=False)
-        images.set_shape((None, size, size, 3))
+        images.set_shape((None, size, size, preprocessing.channels))
         labels.set_shape((None,))
         return images, labels
 

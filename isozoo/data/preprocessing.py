@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from isozoo.data.channels import shared_channels
-from isozoo.data.images import open_image, to_rgb
+from isozoo.data.pictures import Picture, pictures_of
 from isozoo.errors import ImageError, unknown
 
 # Name -> (Pillow's filter, the name of the same kernel in tf.image.resize).
@@ -25,9 +24,6 @@ _INTERPOLATIONS = {
 _LUMA = (19595, 38470, 7471)
 # Pixels after the resize. A strip of 1x60000 would otherwise ask for 12 GB at a short side of 256.
 _LARGEST = 2**27
-
-Picture = str | os.PathLike[str] | BinaryIO | Image.Image | np.ndarray
-"""What `Preprocessing` takes for one picture."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +211,7 @@ class Preprocessing:
             ValueError: As for calling.
             TypeError: As for calling.
         """
-        parts = [np.asarray(self._resized(part)) for part in _pictures(image, self.channels)]
+        parts = [np.asarray(self._resized(part)) for part in pictures_of(image, self.channels)]
         return _centre_crop(np.dstack(parts), self.size)
 
     def normalize(self, pixels: Any) -> Any:
@@ -307,48 +303,6 @@ class Preprocessing:
                 f"with a short side of {self.resize} it would be {width}x{height}; crop it first"
             )
         return self.resize_picture(picture, (width, height))
-
-
-def _pictures(image: Picture, channels: int) -> list[Image.Image]:
-    """Return the RGB picture, its luma, or one grey picture for each of other channels."""
-    if channels == 3:
-        return [_picture(image)]
-    if channels == 1:
-        return [_picture(image).convert("L")]
-    if not isinstance(image, np.ndarray):
-        raise ImageError(
-            f"cannot make {channels} channels from an image, which has 3 or 1; give a uint8 array "
-            f"(height, width, {channels}) instead of {image!r}"
-        )
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != channels or not image.size:
-        raise ValueError(
-            f"expected a uint8 array (height, width, {channels}) with values in [0, 255]; got "
-            f"{image.dtype} of shape {image.shape}"
-        )
-    return [Image.fromarray(image[..., channel]) for channel in range(channels)]
-
-
-def _picture(image: Picture) -> Image.Image:
-    if isinstance(image, Image.Image):
-        return to_rgb(image)
-    if isinstance(image, np.ndarray):
-        return _from_array(image)
-    if isinstance(image, str | os.PathLike) or hasattr(image, "read"):
-        return open_image(image)
-    raise TypeError(
-        "expected a path, an open file, a Pillow image or a uint8 array, not "
-        f"{type(image).__name__}"
-    )
-
-
-def _from_array(image: np.ndarray) -> Image.Image:
-    channels = image.shape[2:] if image.ndim in (2, 3) else None
-    if image.dtype != np.uint8 or channels not in ((), (1,), (3,)) or 0 in image.shape:
-        raise ValueError(
-            "expected a uint8 array (height, width, 3) or (height, width) with values in "
-            f"[0, 255]; got {image.dtype} of shape {image.shape}"
-        )
-    return Image.fromarray(image[..., 0] if channels == (1,) else image).convert("RGB")
 
 
 def _centre_crop(pixels: np.ndarray, size: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import track
 
 from isozoo.data.images import open_image
+from isozoo.data.preprocessing import Preprocessing
 from isozoo.errors import DataError
 
 
@@ -129,12 +130,41 @@ def cache_images(
     if short_side < 1:
         raise ValueError(f"the cache's short side must be positive, not {short_side}")
 
-    def read(index: int) -> np.ndarray:
-        return _shrunk(samples.image(index), short_side)
-
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        images = list(_progress(pool.map(read, range(len(samples))), len(samples)))
+    images = list(_decoded(samples, lambda pixels: _shrunk(pixels, short_side), workers))
     return InMemoryImages(images, samples.labels, samples.classes)
+
+
+def prepared_images(
+    samples: Samples, preprocessing: Preprocessing, *, workers: int | None = None
+) -> np.ndarray:
+    """Decode, resize and crop every image once, all but the normalisation.
+
+    Args:
+        samples: The images.
+        preprocessing: How a network wants its pictures.
+        workers: Threads that decode; by default one per core.
+
+    Returns:
+        uint8 `(samples, size, size, channels)`; Imagenette's 3,925 validation photographs take
+        0.3 GB at 160.
+
+    Raises:
+        ImageError: An image is damaged; the error names it.
+    """
+    side = preprocessing.size
+    images = np.empty((len(samples), side, side, preprocessing.channels), np.uint8)
+    for index, pixels in enumerate(_decoded(samples, preprocessing.pixels, workers)):
+        images[index] = pixels
+    return images
+
+
+def _decoded(
+    samples: Samples, change: Callable[[np.ndarray], np.ndarray], workers: int | None
+) -> Iterator[np.ndarray]:
+    """Yield every image in order, changed, and show how far it is."""
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        images = pool.map(lambda index: change(samples.image(index)), range(len(samples)))
+        yield from _progress(images, len(samples))
 
 
 def _shrunk(pixels: np.ndarray, short_side: int) -> np.ndarray:

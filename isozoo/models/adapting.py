@@ -79,7 +79,8 @@ def adapt(
     fresh = _names(other.head) if classes is not None else ()
     adapted = (STEM_KERNEL,) if described.channels != model.architecture.channels else ()
     _fill(other, model, fresh, adapted)
-    _check_range(other)
+    if other.variable_dtype != model.variable_dtype:
+        _check_range(other)
     other.provenance = model.provenance
     other.load_report = _report(other, model.load_report, fresh, adapted)
     return other

@@ -131,7 +131,10 @@ def _run_phases(
     """Fit a compiled model over all epochs after the first `done`, phase by phase."""
     from isozoo.data.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
 
-    check = evaluation_dataset(validation, model.preprocessing, plan.batch_size)
+    # Whoever has the memory for the training images has it for those of the validations.
+    check = evaluation_dataset(
+        validation, model.preprocessing, plan.batch_size, cache=plan.cache is not None
+    )
     if plan.cache is not None:
         training = cache_images(training, plan.cache)
     validated = [e for e in range(1, plan.epochs) if e % plan.validate_every == 0] + [plan.epochs]

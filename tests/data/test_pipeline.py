@@ -228,6 +228,53 @@ def test_evaluation_is_the_preprocessing_of_every_sample_in_order(pictures):
     np.testing.assert_array_equal(np.concatenate([images for images, _ in batches]), expected)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("resize", "size"), [(18, 16), (None, 30), (30, 28), (20, 20)])
+def test_cached_evaluation_is_the_same_to_the_bit(pictures, channels, resize, size):
+    chosen = Preprocessing(resize=resize, size=size).with_channels(channels)
+    plain, cached = (
+        [[part.numpy() for part in batch] for batch in dataset]
+        for dataset in (
+            evaluation_dataset(pictures, chosen, 10),
+            evaluation_dataset(pictures, chosen, 10, cache=True),
+        )
+    )
+    assert_same(cached, plain)
+    assert plain[0][0].shape == (10, size, size, channels)
+    assert plain[0][0].dtype == np.float32
+    np.testing.assert_array_equal(plain[2][0][2], chosen(pictures.image(22)))
+
+
+def test_a_cached_evaluation_decodes_once(tree):
+    root = tree([f"{name}/{number}.png" for name in "ab" for number in range(3)])
+    data = ImageFolder(root)
+    dataset = evaluation_dataset(data, PLAIN, 4, cache=True)
+    first = [images.numpy() for images, _ in dataset]
+    for path in root.glob("*/*.png"):
+        path.unlink()
+    for images, expected in zip(dataset, first, strict=True):
+        np.testing.assert_array_equal(images[0], expected)
+
+
+def test_a_damaged_picture_is_named_as_the_cache_is_made(tree):
+    root = tree(["a/0.png", "a/1.png"])
+    (root / "a/1.png").write_bytes(b"damaged")
+    with pytest.raises(ImageError, match=r"a/1\.png' as an image"):
+        evaluation_dataset(ImageFolder(root), PLAIN, 2, cache=True)
+
+
+def test_training_streams_are_in_colour(pictures):
+    with pytest.raises(ValueError, match="the preprocessing is for 1 channels; train on arrays"):
+        training_dataset(
+            pictures,
+            preprocessing=PLAIN.with_channels(1),
+            augment=Augment(size=16),
+            batch_size=4,
+            seed=0,
+            epochs=range(1),
+        )
+
+
 @pytest.mark.parametrize(("batch_size", "steps"), [(1, 23), (4, 5), (23, 1)])
 def test_incomplete_batches_are_not_steps(pictures, batch_size, steps):
     assert steps_per_epoch(pictures, batch_size) == steps
