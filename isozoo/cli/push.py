@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from isozoo.cli import output
@@ -34,8 +35,12 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Push, and print the repository and its commit."""
+    from huggingface_hub.utils import disable_progress_bars
+
     from isozoo.zoo.publishing import push
 
+    if not sys.stderr.isatty():
+        disable_progress_bars()
     published = push(args.name, args.repository, private=args.private, pin=args.pin)
     if args.json:
         output.print_json(published._asdict())
