@@ -91,6 +91,10 @@ def test_a_manifest_with_a_value_of_the_wrong_type_is_refused(folder, key):
         (lambda d: d["labels"].pop(), "gives the number of labels 3, found 2"),
         (lambda d: d["input_shape"].pop(), "gives the number of sides in input_shape 3, found 2"),
         (lambda d: d.update(input_shape=[None, None, 1]), r"channels \(3,\), found \(1,\)"),
+        (
+            lambda d: d["preprocessing"].update(mean=[0.5], std=[0.2]),
+            "gives the number of prepared channels 3, found 1",
+        ),
         (lambda d: d["architecture"].pop("stem"), "cannot read .*incomplete architecture"),
         (lambda d: d["architecture"].update(code="x"), "cannot read .*unknown architecture fields"),
         (lambda d: d["architecture"].update(block="rm"), "cannot read .*unknown block 'rm'"),
