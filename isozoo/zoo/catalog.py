@@ -175,7 +175,7 @@ def build_catalog(weights: Path | None = None) -> str:
 
     Raises:
         WeightsError: A folder's manifest is damaged, a file does not match it, or weights are
-            pinned that there are none of.
+            pinned that there are none of, or whose files nobody states.
     """
     from isozoo.models.manifest import MANIFEST
 
@@ -193,6 +193,11 @@ def build_catalog(weights: Path | None = None) -> str:
                 "release; remove the pin or put the folder back"
             )
         records[name] = replace(records[name], **pin)
+        if not records[name].files:
+            raise WeightsError(
+                f"{PINS.name} pins '{name}' without the size and hash of its files, and there is "
+                "no weights folder that has them; push it again with --pin"
+            )
     ordered = sorted(records.values(), key=lambda record: _natural(record.name))
     return json.dumps([asdict(record) for record in ordered], indent=2) + "\n"
 
@@ -230,7 +235,7 @@ def _read(path: Path, otherwise: Any) -> Any:
 
 
 def _record_of(folder: Path) -> Record:
-    from isozoo.models.manifest import MANIFEST, RECIPE, read_manifest, verify_files
+    from isozoo.models.manifest import RECIPE, read_manifest, verify_files
 
     manifest = read_manifest(folder)
     verify_files(folder, manifest.files)
@@ -239,7 +244,7 @@ def _record_of(folder: Path) -> Record:
             f"{folder} holds the weights {manifest.full_name} (tag {manifest.tag}); published "
             "weights have a tag, and their folder has their full name: rename it or write it again"
         )
-    files = {**manifest.files, MANIFEST: FileRecord.of(folder / MANIFEST)}
+    files = files_of(folder)
     return Record(
         name=manifest.full_name,
         architecture=manifest.name,
@@ -249,8 +254,20 @@ def _record_of(folder: Path) -> Record:
         metrics=dict(manifest.metrics),
         licence=manifest.licence,
         recipe=f"weights/{manifest.full_name}/{RECIPE}" if RECIPE in files else None,
-        files=dict(sorted(files.items())),
+        files=files,
     )
+
+
+def files_of(folder: Path) -> dict[str, FileRecord]:
+    """Return what a record states of a weights folder's files: its manifest, and what that lists.
+
+    Raises:
+        WeightsError: There is no sound manifest.
+    """
+    from isozoo.models.manifest import MANIFEST, read_manifest
+
+    files = {**read_manifest(folder).files, MANIFEST: FileRecord.of(folder / MANIFEST)}
+    return dict(sorted(files.items()))
 
 
 def _weights() -> Mapping[str, Record]:

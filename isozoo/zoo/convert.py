@@ -81,7 +81,7 @@ def convert_checkpoint(
         isozoo.errors.WeightsError: cannot tell which network 'best.pt' holds; say it, as in ...
     """
     record = _record(source, model, tag)
-    import_extra("torch")  # before hundreds of megabytes are fetched in vain
+    _require_extra(record)
     with locked(record.name) if record.release else contextlib.nullcontext():
         checkpoint = Path(source).expanduser() if model else fetch_release(record)
         target = Path(out).expanduser() if out else _usual_place(record)
@@ -102,6 +102,7 @@ def convert_release(record: catalog.Record) -> Path:
         MissingExtraError: As for `convert_checkpoint`.
         OSError: As for `convert_checkpoint`.
     """
+    _require_extra(record)
     with locked(record.name):
         return stored(record.name) or convert_checkpoint(record.name).folder
 
@@ -144,7 +145,8 @@ def fetch_release(record: catalog.Record) -> Path:
 
 
 def _download(release: catalog.Release, target: Path, name: str) -> None:
-    gdown, requests = import_extra("gdown"), import_extra("requests")
+    purpose = f"fetching the authors' checkpoint of {name}"
+    gdown, requests = import_extra("gdown", purpose), import_extra("requests", purpose)
     try:
         with _progress(name) as progress:
             gdown.download(
@@ -211,6 +213,12 @@ def _released() -> dict[str, catalog.Record]:
     """Return the records of what the networks' authors released, by name."""
     records = [catalog.info(name) for name in catalog.list_models(pretrained=True)]
     return {record.name: record for record in records if record.release}
+
+
+def _require_extra(record: catalog.Record) -> None:
+    """Ask for PyTorch before hundreds of megabytes are fetched in vain."""
+    whose = f"the authors' checkpoint of {record.name}" if record.release else "a checkpoint"
+    import_extra("torch", f"converting {whose}")
 
 
 def _usual_place(record: catalog.Record) -> Path:

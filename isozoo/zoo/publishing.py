@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,7 +80,7 @@ def push(
     )
     published = Published(record.name, commit.repo_url.repo_id, commit.oid, commit.commit_url)
     if pin:
-        _pin(published)
+        _pin(published, folder)
     return published
 
 
@@ -93,9 +94,13 @@ def _folder_of(name: str) -> Path:
     )
 
 
-def _pin(published: Published) -> None:
+def _pin(published: Published, folder: Path) -> None:
     """Write the commit into `pins.json`, and the catalog that follows from it."""
     pins = json.loads(catalog.PINS.read_text("utf-8")) if catalog.PINS.is_file() else {}
     pins[published.name] = {"repository": published.repository, "commit": published.commit}
+    if folder.parent != catalog.WEIGHTS:
+        # Too large for the checkout, from which the catalog takes the files of other weights.
+        files = catalog.files_of(folder).items()
+        pins[published.name]["files"] = {name: asdict(record) for name, record in files}
     atomic_write(catalog.PINS, json.dumps(dict(sorted(pins.items())), indent=2) + "\n")
     catalog.renew()

@@ -92,8 +92,12 @@ def check_container(path: Path) -> None:
         raise WeightsError(_not_a_checkpoint(path, start))
 
 
-def import_extra(module: str) -> Any:
+def import_extra(module: str, purpose: str = "reading a PyTorch checkpoint") -> Any:
     """Return a module of the extra `convert`.
+
+    Args:
+        module: Its name.
+        purpose: What it is needed for, as the subject of the message if it is missing.
 
     Raises:
         MissingExtraError: It is not installed.
@@ -104,8 +108,7 @@ def import_extra(module: str) -> Any:
         if error.name != module:
             raise
         raise MissingExtraError(
-            f"converting a PyTorch checkpoint needs {module}, which is not installed; "
-            "pip install 'isozoo[convert]'"
+            f"{purpose} needs {module}, which is not installed; pip install 'isozoo[convert]'"
         ) from error
 
 

@@ -231,7 +231,7 @@ def test_converted_weights_are_pinned_with_their_files(world, published, monkeyp
     shutil.copytree(published, tmp_path / "home" / "weights" / NAME)
     row = {"name": NAME, "dropout": 0.4, "top1": 0.5, "file_id": "abc"}
     releases = {"source": "us", "licence": "MIT", "weights": [row]}
-    catalog.RELEASES.write_text(json.dumps(releases))
+    (world.place / "releases.json").write_text(json.dumps(releases))
     world.publish_catalog(weights)
     pushed = isozoo.zoo.push(NAME, token="hf_mine", pin=True)
     record = catalog.info(NAME)

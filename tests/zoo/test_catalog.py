@@ -10,6 +10,7 @@ from isozoo.errors import UnknownNameError, WeightsError
 from isozoo.files import FileRecord
 from isozoo.models import architecture_names
 from isozoo.models.folder import write_folder
+from isozoo.models.manifest import CARD
 from isozoo.zoo import catalog
 
 # The catalog in the package
@@ -93,7 +94,8 @@ def test_weights_have_everything_their_folder_says(zoo):
     assert record.recipe == "weights/r-isonet-8.pets/recipe.toml"
     assert record.gflops == catalog._sizes()["r-isonet-8"]["gflops"]
     assert record.parameters < catalog._sizes()["r-isonet-8"]["parameters"]  # 3 classes, not 1000
-    assert record.files == {path.name: FileRecord.of(path) for path in folder.iterdir()}
+    listed = [path for path in folder.iterdir() if path.name != CARD]
+    assert record.files == {path.name: FileRecord.of(path) for path in listed}
 
 
 def test_a_name_without_a_tag_is_its_best_known_tag(zoo):
@@ -203,6 +205,20 @@ def test_what_was_published_is_pinned(zoo):
     catalog.PINS.write_text('{"r-isonet-8.cats": {"repository": "a/b", "commit": "0123"}}')
     with pytest.raises(WeightsError, match=r"pins 'r-isonet-8.cats', of which there is neither"):
         catalog.build_catalog()
+
+
+def test_a_pin_of_a_release_states_its_files(zoo):
+    catalog.RELEASES.write_text(json.dumps(RELEASES))
+    pin = {"repository": "a/b", "commit": "0123"}
+    catalog.PINS.write_text(json.dumps({"r-isonet-8.imagenet": pin}))
+    with pytest.raises(WeightsError, match=r"pins 'r-isonet-8.imagenet' without the size and hash"):
+        catalog.build_catalog()
+    files = {"isozoo.json": {"size": 3, "sha256": "ab" * 32}}
+    catalog.PINS.write_text(json.dumps({"r-isonet-8.imagenet": {**pin, "files": files}}))
+    catalog.renew()
+    record = isozoo.info("r-isonet-8.imagenet")
+    assert record.files == {"isozoo.json": FileRecord(3, "ab" * 32)}
+    assert (record.commit, record.release.file_id) == ("0123", "abc")
 
 
 # Generation

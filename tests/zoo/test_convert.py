@@ -16,6 +16,7 @@ from isozoo.models.manifest import read_manifest
 from isozoo.models.variables import named_values
 from isozoo.zoo import catalog, convert, convert_checkpoint, convert_release
 from isozoo.zoo.store import downloads_directory, store_directory, stored
+from isozoo.zoo.torchfile import import_extra
 from tests.keyed import keyed_state_dict
 
 NAME = "r-isonet-8.imagenet"
@@ -95,7 +96,7 @@ def drive(zoo, tmp_path, monkeypatch, values):
         ),
         "torch": None,
     }
-    monkeypatch.setattr(convert, "import_extra", modules.__getitem__)
+    monkeypatch.setattr(convert, "import_extra", lambda name, purpose: modules[name])
     monkeypatch.setattr(convert, "read_checkpoint", lambda path: values)
     return drive
 
@@ -129,6 +130,11 @@ def test_converted_weights_are_loaded_by_their_name(drive):
     folder = convert_checkpoint(NAME).folder
     for name in (NAME, "r-isonet-8"):
         assert isozoo.load(name).load_report.source == str(folder)
+
+
+def test_loading_converts_what_is_not_here_yet(drive):
+    assert isozoo.load(NAME).load_report.source == str(stored(NAME))
+    assert drive.asked == ["abc123"]
 
 
 def test_what_is_there_is_not_fetched_again(drive):
@@ -196,16 +202,20 @@ def test_what_nobody_released_cannot_be_fetched(drive, name):
         convert_checkpoint(name)
 
 
-@pytest.mark.parametrize("missing", ["torch", "gdown"])
-def test_a_missing_extra_is_said_before_anything_is_fetched(drive, monkeypatch, missing):
-    from isozoo.zoo.torchfile import import_extra
+@pytest.mark.parametrize(("missing", "doing"), [("torch", "converting"), ("gdown", "fetching")])
+def test_a_missing_extra_is_said_before_anything_is_fetched(drive, monkeypatch, missing, doing):
+    present = convert.import_extra
 
-    real = convert.import_extra
-    monkeypatch.setattr(
-        convert, "import_extra", lambda n: import_extra("absent") if n == missing else real(n)
-    )
-    with pytest.raises(MissingExtraError, match=r"pip install 'isozoo\[convert\]'"):
-        convert_release(isozoo.info(NAME))
+    def imported(name, purpose):
+        return import_extra("absent", purpose) if name == missing else present(name, purpose)
+
+    monkeypatch.setattr(convert, "import_extra", imported)
+    with pytest.raises(
+        MissingExtraError,
+        match=rf"^{doing} the authors' checkpoint of {NAME} needs absent, which is not installed; "
+        r"pip install 'isozoo\[convert\]'$",
+    ):
+        isozoo.load(NAME)
     assert drive.asked == []
 
 
