@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from huggingface_hub import CommitInfo, HfApi, RepoFile
+from huggingface_hub import CommitInfo, HfApi
+from huggingface_hub.hf_api import RepoFile
 
 from isozoo.errors import WeightsError
 from isozoo.hub.failures import one_error

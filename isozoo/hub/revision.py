@@ -16,7 +16,6 @@ from huggingface_hub import (
     get_session,
     hf_hub_download,
     hf_hub_url,
-    is_offline_mode,
     try_to_load_from_cache,
 )
 from huggingface_hub.errors import FileMetadataError, OfflineModeIsEnabled
@@ -94,7 +93,7 @@ class Revision:
             WeightsError: The answer is none that the Hub gives, and would not be safe to use.
             OSError: The Hub cannot be asked or answers with an error; or httpx's error.
         """
-        if self.local_files_only or is_offline_mode():
+        if self.local_files_only or constants.HF_HUB_OFFLINE:
             raise OfflineModeIsEnabled
         found = get_hf_file_metadata(self._url(name), token=self.token)
         if found.commit_hash is None or found.etag is None:
