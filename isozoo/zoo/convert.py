@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+import huggingface_hub
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TransferSpeedColumn,
+)
 
 from isozoo.errors import WeightsError
 from isozoo.files import FileRecord
@@ -145,10 +156,15 @@ def fetch_release(record: catalog.Record) -> Path:
 
 
 def _download(release: catalog.Release, target: Path, name: str) -> None:
+    if huggingface_hub.is_offline_mode():
+        raise WeightsError(
+            f"HF_HUB_OFFLINE forbids to fetch {name} from Google Drive; unset it. "
+            f"{_by_hand(release, name)}"
+        )
     purpose = f"fetching the authors' checkpoint of {name}"
     gdown, requests = import_extra("gdown", purpose), import_extra("requests", purpose)
     try:
-        with _progress(name) as progress:
+        with _download_bar(name) as progress:
             gdown.download(
                 id=release.file_id,
                 output=str(target),
@@ -175,18 +191,23 @@ def _by_hand(release: catalog.Release, name: str) -> str:
 
 
 @contextlib.contextmanager
-def _progress(name: str) -> Iterator[Any]:
-    """Yield what gdown tells how far it is; a bar where a person can see it."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
-
-    console = Console(stderr=True)
-    columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bars:
+def _download_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Yield what gdown tells how far it is."""
+    with _progress(BarColumn(), DownloadColumn(), TransferSpeedColumn()) as bars:
         bar = bars.add_task(f"Fetching {name}", total=None)
         yield lambda done, total: bars.update(bar, completed=done, total=total)
+
+
+def _progress(*columns: ProgressColumn) -> Progress:
+    """Return a display that only a person at a terminal sees, and only while it lasts."""
+    console = Console(stderr=True)
+    return Progress(
+        "{task.description}",
+        *columns,
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
 
 
 def _record(source: str | os.PathLike[str], model: str | None, tag: str | None) -> catalog.Record:
@@ -228,11 +249,13 @@ def _usual_place(record: catalog.Record) -> Path:
 def _converted(
     checkpoint: Path, record: catalog.Record, target: Path, labels: Sequence[str] | None
 ) -> Conversion:
-    model = load_state_dict(
-        read_checkpoint(checkpoint),
-        record.architecture,
-        labels=labels,
-        dropout=record.release.dropout if record.release else None,
-    )
-    manifest = write_folder(model, target, tag=record.tag, licence=record.licence)
+    with _progress(SpinnerColumn()) as bars:
+        bars.add_task(f"Converting {record.name}", total=None)
+        model = load_state_dict(
+            read_checkpoint(checkpoint),
+            record.architecture,
+            labels=labels,
+            dropout=record.release.dropout if record.release else None,
+        )
+        manifest = write_folder(model, target, tag=record.tag, licence=record.licence)
     return Conversion(target, manifest, checkpoint, FileRecord.of(checkpoint), record.release)

@@ -5,6 +5,7 @@ import threading
 import types
 import zipfile
 
+import huggingface_hub
 import numpy as np
 import pytest
 
@@ -176,6 +177,13 @@ def test_a_download_that_fails_says_how_to_go_on(drive, error):
     ):
         convert_release(isozoo.info(NAME))
     assert stored(NAME) is None
+
+
+def test_offline_means_offline_here_too(drive, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(WeightsError, match=r"HF_HUB_OFFLINE forbids to fetch r-isonet-8.imagenet"):
+        isozoo.load(NAME)
+    assert drive.asked == []
 
 
 def test_a_full_disk_is_not_called_a_failed_download(drive):
