@@ -59,9 +59,9 @@ def push(
             there is no checkout whose catalog could be renewed.
 
     Example:
-        >>> push("isonet-101")
+        >>> push("vanilla-101")
         Traceback (most recent call last):
-        isozoo.errors.WeightsError: 'isonet-101' has no weights folder on this machine ...
+        isozoo.errors.WeightsError: 'vanilla-101' has no weights folder on this machine ...
     """
     record = catalog.info(name)
     folder = _folder_of(record.name)
