@@ -118,6 +118,8 @@ class Preprocessing:
             >>> round(Preprocessing(mean=(0.1, 0.2, 0.6)).with_channels(1).mean[0], 6)
             0.3
         """
+        if channels == self.channels:
+            return self
         shared = shared_channels(self.channels, channels)
         means, stds = ((np.array(row) @ shared) / shared.sum(0) for row in (self.mean, self.std))
         return replace(self, mean=tuple(means.tolist()), std=tuple(stds.tolist()))
