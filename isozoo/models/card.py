@@ -88,6 +88,7 @@ def card(
         f"---\n{_front_matter(manifest).to_yaml()}\n---",
         f"# {manifest.full_name}",
         _summary(manifest),
+        _source(manifest),
         _numbers(manifest),
         _usage(manifest, repository or f"owner/{manifest.full_name}", catalogued),
         _training(manifest, log),
@@ -194,6 +195,10 @@ Pictures are prepared by `model.preprocessing`, which `classify` applies:
 | preprocessing | |
 | --- | --- |
 {settings}"""
+
+
+def _source(manifest: Manifest) -> str:
+    return f"## Source\n\n{manifest.source}" if manifest.source else ""
 
 
 def _training(manifest: Manifest, log: Log) -> str:

@@ -80,6 +80,7 @@ def write_folder(
     tag: str | None = None,
     metrics: Mapping[str, float] | None = None,
     licence: str | None = None,
+    source: str | None = None,
     recipe: str | None = None,
     log: Log = (),
     repository: str | None = None,
@@ -96,6 +97,7 @@ def write_folder(
         tag: What the weights were trained on, such as `"imagenette"`.
         metrics: Measured numbers by name; `top1` and `top5` are shares in [0, 1].
         licence: SPDX identifier of the weights' licence, such as `"MIT"`.
+        source: Whose weights these are and where they were taken from, if they were not made here.
         recipe: Text of the recipe that trained the weights.
         log: One record per epoch.
         repository: Hub repository that the folder is for, `owner/name`, which its card then names.
@@ -126,12 +128,14 @@ def write_folder(
     # A copy, so that neither an optimiser nor a frozen layer of the original is written.
     model = _remade(model, model.dtype_policy, "channels_last")
     manifest = _described(model)
-    said = Provenance(tag=tag, metrics=metrics or {}, licence=licence, recipe=recipe, log=log)
+    said = Provenance(
+        tag=tag, metrics=metrics or {}, licence=licence, source=source, recipe=recipe, log=log
+    )
     if known is not None and known.subject == subject_of(manifest):
         said = said.completed_by(known)
     _refuse_loss(target, said)
     manifest = dataclasses.replace(
-        manifest, tag=said.tag, metrics=dict(said.metrics), licence=said.licence
+        manifest, tag=said.tag, metrics=dict(said.metrics), licence=said.licence, source=said.source
     )
     with atomic_directory(target) as folder:
         _write_preset(model, folder)

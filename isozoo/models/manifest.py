@@ -56,6 +56,7 @@ class Manifest:
         files: Size and SHA-256 of every other file of the folder but the card.
         metrics: Measured numbers by name; ``top1`` and ``top5`` are shares in [0, 1].
         licence: SPDX identifier of the weights' licence; None if nobody said.
+        source: Whose weights these are and where they were taken from; None if made here.
         version: The isozoo that wrote the folder.
     """
 
@@ -72,6 +73,7 @@ class Manifest:
     files: Mapping[str, FileRecord]
     metrics: Mapping[str, float] = field(default_factory=dict)
     licence: str | None = None
+    source: str | None = None
     version: str = ""
 
     @property
@@ -207,11 +209,14 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "parameters": (int,),
     "metrics": (dict,),
     "licence": (str, _NONE),
+    "source": (str, _NONE),
     "version": (str,),
     "fingerprint": (str,),
     "files": (dict,),
     "variables": (dict,),
 }
+#: Keys that older folders do not have, and what they then mean.
+_LATER = {"source": None}
 _CONVERTED = {
     "architecture": Architecture.from_dict,
     "labels": lambda value: tuple(_each(value, str)),
@@ -248,6 +253,7 @@ def _checked(text: str, where: str) -> dict[str, Any]:
     if type(written) is int and written != FORMAT:
         advice = "upgrade with `pip install -U isozoo`" if written > FORMAT else _AGAIN
         raise WeightsError(f"{where} has format {written}, this isozoo reads {FORMAT}; {advice}")
+    data = _LATER | data
     missing = [name for name in _TYPES if name not in data]
     if missing:
         raise WeightsError(f"{where} lacks {', '.join(missing)}; {_AGAIN}")

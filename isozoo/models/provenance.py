@@ -25,6 +25,7 @@ class Provenance:
         tag: What the weights were trained on, such as `"imagenette"`.
         metrics: Measured numbers by name; `top1` and `top5` are shares in [0, 1].
         licence: SPDX identifier of the weights' licence, such as `"MIT"`.
+        source: Whose weights these are and where they were taken from, if they were not made here.
         recipe: Text of the recipe that trained the weights.
         log: One record per epoch.
         subject: What all this was said of, as `subject_of` tells it; empty if of any weights.
@@ -38,6 +39,7 @@ class Provenance:
     tag: str | None = None
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
     licence: str | None = None
+    source: str | None = None
     recipe: str | None = None
     log: Log = ()
     subject: tuple[Any, ...] = ()
@@ -61,6 +63,7 @@ class Provenance:
             tag=manifest.tag,
             metrics=manifest.metrics,
             licence=manifest.licence,
+            source=manifest.source,
             recipe=_read_text(Path(directory) / RECIPE) if RECIPE in there else None,
             log=read_log(Path(directory) / LOG) if LOG in there else (),
             subject=subject_of(manifest),

@@ -257,5 +257,26 @@ def _converted(
             labels=labels,
             dropout=record.release.dropout if record.release else None,
         )
-        manifest = write_folder(model, target, tag=record.tag, licence=record.licence)
-    return Conversion(target, manifest, checkpoint, FileRecord.of(checkpoint), record.release)
+        found = FileRecord.of(checkpoint)
+        manifest = write_folder(
+            model,
+            target,
+            tag=record.tag,
+            licence=record.licence,
+            source=_source(record, found),
+        )
+    return Conversion(target, manifest, checkpoint, found, record.release)
+
+
+def _source(record: catalog.Record, checkpoint: FileRecord) -> str:
+    """Return whose weights these are, for their card: a licence may ask for that."""
+    whose = (
+        f"trained and released by the authors of {record.release.source} ({record.release.url})"
+        if record.release
+        else "of an origin that was not stated"
+    )
+    return (
+        f"Converted from a PyTorch checkpoint {whose}. The file that was read has "
+        f"{checkpoint.size} bytes and the SHA-256 {checkpoint.sha256}; no list states what it "
+        "should be."
+    )

@@ -89,6 +89,11 @@ def test_the_model_index_has_the_form_the_hub_asks_for(manifest):
     ]
 
 
+def test_a_card_names_whose_weights_these_are(manifest):
+    assert "## Source" not in card(manifest)
+    assert "\n## Source\n\nsomebody\n" in card(dataclasses.replace(manifest, source="somebody"))
+
+
 @pytest.mark.parametrize(
     ("licence", "expected"),
     [

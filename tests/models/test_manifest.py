@@ -62,6 +62,7 @@ KEYS = [
     "parameters",
     "metrics",
     "licence",
+    "source",
     "version",
     "fingerprint",
     "files",
@@ -69,7 +70,12 @@ KEYS = [
 ]
 
 
-@pytest.mark.parametrize("key", KEYS)
+def test_a_manifest_from_before_sources_were_named_has_none(folder):
+    rewrite(folder, lambda data: data.pop("source"))
+    assert read_manifest(folder).source is None
+
+
+@pytest.mark.parametrize("key", sorted({*KEYS} - {"source"}))
 def test_a_manifest_without_one_of_its_keys_is_refused(folder, key):
     assert sorted(KEYS) == sorted(json.loads((folder / MANIFEST).read_text()))
     rewrite(folder, lambda data: data.pop(key))
@@ -158,6 +164,7 @@ def described() -> dict:
         files={name: FileRecord(1, "f") for name in REQUIRED},
         metrics={"top1": 0.5},
         licence="MIT",
+        source="somebody",
     )
     return json.loads(manifest.to_json())
 

@@ -86,9 +86,11 @@ def test_another_shape_of_image_is_the_same_network(folder, tmp_path):
 
 
 def test_what_is_said_anew_is_taken_and_the_rest_is_kept(folder, tmp_path):
-    write_folder(load_folder(folder), tmp_path / "out", licence="Apache-2.0", metrics={"top1": 0.5})
+    said = {"licence": "Apache-2.0", "metrics": {"top1": 0.5}, "source": "made of cats"}
+    write_folder(load_folder(folder), tmp_path / "out", **said)
     found = load_folder(tmp_path / "out").provenance
-    assert (found.licence, found.metrics, found.tag) == ("Apache-2.0", {"top1": 0.5}, "cats")
+    assert {key: getattr(found, key) for key in said} == said
+    assert found.tag == "cats"
     assert (found.recipe, len(found.log)) == ("epochs = 2\n", 2)
 
 

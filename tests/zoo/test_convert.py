@@ -13,7 +13,7 @@ import isozoo
 from isozoo.errors import DataError, MissingExtraError, UnknownNameError, WeightsError
 from isozoo.files import FileRecord
 from isozoo.models.folder import load_folder
-from isozoo.models.manifest import read_manifest
+from isozoo.models.manifest import CARD, read_manifest
 from isozoo.models.variables import named_values
 from isozoo.zoo import catalog, convert, convert_checkpoint, convert_release
 from isozoo.zoo.store import downloads_directory, store_directory, stored
@@ -120,8 +120,13 @@ def test_a_released_checkpoint_is_fetched_and_converted(drive, values):
 
 
 def test_a_converted_folder_says_what_its_record_says(drive):
-    manifest = read_manifest(convert_checkpoint("r-isonet-8").folder)
+    done = convert_checkpoint("r-isonet-8")
+    manifest = read_manifest(done.folder)
     assert (manifest.full_name, manifest.licence) == (NAME, "MIT")
+    credit = f"released by the authors of {done.release.source}"
+    for text in (manifest.source, (done.folder / CARD).read_text("utf-8")):
+        assert credit in text
+        assert done.found.sha256 in text
     assert manifest.architecture.dropout == 0.25
     assert manifest.labels == ("0", "1", "2", "3", "4")
     assert manifest.metrics == {}  # what the authors report was not measured
@@ -242,6 +247,7 @@ def test_any_other_file_goes_into_a_folder_of_its_name(drive, tmp_path):
     done = convert_checkpoint("authors.pt", "r-isonet-8", tag="cats", labels="abcde")
     assert done.folder.resolve() == tmp_path / "r-isonet-8.cats"
     assert (done.manifest.tag, done.manifest.licence, done.release) == ("cats", None, None)
+    assert "of an origin that was not stated" in done.manifest.source
     assert done.manifest.labels == tuple("abcde")
     assert done.manifest.architecture.dropout == isozoo.architecture("r-isonet-8").dropout
     assert convert_checkpoint("authors.pt", "r-isonet-8").folder.name == "r-isonet-8"
