@@ -53,6 +53,9 @@ from isozoo.models.variables import (
     parameter_count,
 )
 
+#: What is said of weights both in the manifest and as they are written.
+_STATED = ("tag", "metrics", "licence", "source")
+
 
 @dataclasses.dataclass(frozen=True)
 class LoadReport:
@@ -89,7 +92,8 @@ def write_folder(
 
     A folder says nothing of the data format: it is written channels last, and each loader chooses.
     What is not said of the weights here is taken from the folder they were loaded from, as long as
-    the model is still what was loaded. The learning curve is drawn if Matplotlib is installed.
+    the model is still what was loaded; under another tag, only licence and source are. The learning
+    curve is drawn if Matplotlib is installed.
 
     Args:
         model: The classifier to write.
@@ -107,8 +111,8 @@ def write_folder(
 
     Raises:
         WeightsError: A variable is NaN or infinite, or `directory` holds something that would be
-            lost: files that are not a weights folder's, or a tag, metrics, a recipe or a log where
-            none is given.
+            lost: files that are not a weights folder's, or a tag, metrics, a licence, a source, a
+            recipe or a log where none is given.
         ValueError: A metric or a number in the log is not finite.
         OSError: The disk is full or the place is not writable; an older folder is untouched.
 
@@ -134,9 +138,8 @@ def write_folder(
     if known is not None and known.subject == subject_of(manifest):
         said = said.completed_by(known)
     _refuse_loss(target, said)
-    manifest = dataclasses.replace(
-        manifest, tag=said.tag, metrics=dict(said.metrics), licence=said.licence, source=said.source
-    )
+    stated = {name: getattr(said, name) for name in _STATED}
+    manifest = dataclasses.replace(manifest, **stated | {"metrics": dict(said.metrics)})
     with atomic_directory(target) as folder:
         _write_preset(model, folder)
         golden = golden_arrays(_remade(model, "float32", "channels_last"))
@@ -153,20 +156,18 @@ def write_folder(
 def load_folder(
     directory: str | os.PathLike[str],
     *,
-    dtype: str | keras.DTypePolicy | None = None,
     data_format: str | None = None,
-    input_shape: tuple[int | None, ...] | None = None,
     pins: Mapping[str, FileRecord] | None = None,
 ) -> Classifier:
     """Read a weights folder into a network built from isozoo's own description of it.
 
-    Nothing in the folder is run: the two weight files are only read as numbers.
+    Nothing in the folder is run: the two weight files are only read as numbers. To have the network
+    in another precision or for other images, give what is returned to
+    `isozoo.models.adapting.adapt`.
 
     Args:
         directory: The folder.
-        dtype: Dtype policy of the layers; the folder's own if None.
         data_format: `"channels_last"` or `"channels_first"`; Keras's default if None.
-        input_shape: Shape of one image; the folder's own if None.
         pins: What every file must be, `isozoo.json` included, where that is known beforehand;
             otherwise `isozoo.json` vouches for the rest.
 
@@ -177,7 +178,6 @@ def load_folder(
     Raises:
         WeightsError: A file is missing, damaged or unreadable; a variable is missing, left over,
             misshapen, NaN or infinite; or the weights are those of another network.
-        ValueError: `input_shape` has other channels than the network.
     """
     directory = Path(directory).expanduser()
     if pins is not None:
@@ -185,7 +185,7 @@ def load_folder(
     manifest = read_manifest(directory)
     if pins is None:
         verify_files(directory, manifest.files)
-    model = _build(manifest, data_format, input_shape)
+    model = _build(manifest, data_format)
     _check_variables(manifest, named_variables(model), str(directory))
     for part, name in ((model.backbone, ENCODER), (model.head, HEAD)):
         _assign(part, directory / name)
@@ -198,8 +198,6 @@ def load_folder(
             f"fingerprint {manifest.fingerprint}, found {found}; they are probably another "
             "network's, fetch the folder again"
         )
-    if dtype is not None:
-        model = _remade(model, dtype, model.data_format)
     model.load_report = LoadReport(str(directory), tuple(values), pinned=MANIFEST in (pins or ()))
     model.provenance = Provenance.read(directory, manifest)
     return model
@@ -221,19 +219,19 @@ def _refuse_foreign(target: Path) -> None:
 
 
 def _refuse_loss(target: Path, said: Provenance) -> None:
-    """Refuse to replace a trained network's folder by one that says less of its training."""
+    """Refuse to replace a folder by one that says less of where its weights come from."""
     if not (target / MANIFEST).is_file():
         return
     stored: dict[str, Any] = {name: (target / name).is_file() for name in (RECIPE, LOG)}
     # Writing a damaged folder again is the way to mend it.
     with contextlib.suppress(WeightsError):
         manifest = read_manifest(target)
-        stored = {"tag": manifest.tag, "metrics": manifest.metrics, **stored}
-    given = {"tag": said.tag, "metrics": said.metrics, RECIPE: said.recipe, LOG: said.log}
+        stored = {name: getattr(manifest, name) for name in _STATED} | stored
+    given = {name: getattr(said, name) for name in _STATED} | {RECIPE: said.recipe, LOG: said.log}
     lost = [name for name, value in stored.items() if value and not given[name]]
     if lost:
         raise WeightsError(
-            f"cannot write a weights folder at {target}: the trained network there would lose its "
+            f"cannot write a weights folder at {target}: the weights there would lose their "
             f"{', '.join(lost)}; give another directory"
         )
 
@@ -272,9 +270,7 @@ def _write_preset(model: Classifier, folder: Path) -> None:
     model.head.save_weights(folder / HEAD)
 
 
-def _build(
-    manifest: Manifest, data_format: str | None, input_shape: tuple[int | None, ...] | None
-) -> Classifier:
+def _build(manifest: Manifest, data_format: str | None) -> Classifier:
     try:
         policy = keras.dtype_policies.get(manifest.dtype)
     except (TypeError, ValueError) as error:
@@ -282,10 +278,9 @@ def _build(
             f"{manifest.full_name} was written with the dtype policy '{manifest.dtype}', which "
             f"Keras {keras.__version__} does not know; upgrade Keras"
         ) from error
-    if input_shape is None:
-        input_shape = manifest.input_shape
-        if (data_format or keras.config.image_data_format()) == "channels_first":
-            input_shape = (input_shape[-1], *input_shape[:-1])
+    input_shape = manifest.input_shape
+    if (data_format or keras.config.image_data_format()) == "channels_first":
+        input_shape = (input_shape[-1], *input_shape[:-1])
     return Classifier(
         manifest.architecture,
         manifest.labels,

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import pytest
 
+import isozoo
+from isozoo.errors import WeightsError
 from isozoo.models.backbone import Backbone
 from isozoo.models.classifier import Classifier
 from isozoo.models.folder import load_folder, write_folder
@@ -39,12 +41,22 @@ def test_other_dtypes_come_back_bit_by_bit(dtype, tmp_path):
 
 
 def test_the_dtype_can_be_chosen_when_loading(folder, model):
-    loaded = load_folder(folder, dtype="mixed_bfloat16")
+    loaded = isozoo.load(folder, dtype="mixed_bfloat16")
     assert loaded.dtype_policy.name == "mixed_bfloat16"
     assert_same(named_values(loaded), named_values(model))
-    half = load_folder(folder, dtype="float16")
+    half = isozoo.load(folder, dtype="float16")
     assert named_values(half)["stem_conv/kernel"].dtype == np.float16
     assert half.load_report.assigned == tuple(named_variables(model))
+
+
+def test_a_stored_value_out_of_the_range_of_the_dtype_is_refused(tmp_path):
+    large = network()
+    large.head.get_layer("head_fc").bias.assign([1e5, 0.0, 0.0])
+    write_folder(large, tmp_path / "out")
+    with pytest.raises(WeightsError, match=r"head_fc/bias .* out of the range of float16"):
+        isozoo.load(tmp_path / "out", dtype="float16")
+    with pytest.raises(TypeError, match="dtype"):
+        load_folder(tmp_path / "out", dtype="float16")  # pyright: ignore[reportCallIssue]
 
 
 def test_the_data_format_can_be_chosen_on_both_sides(model, tmp_path):
@@ -71,11 +83,11 @@ def test_every_kind_of_variable_comes_back(name, tmp_path):
 def test_a_fixed_input_shape_comes_back_and_can_be_replaced(tmp_path):
     write_folder(network(input_shape=(48, 40, 3)), tmp_path / "out")
     assert load_folder(tmp_path / "out").input_shape == (None, 48, 40, 3)
-    wider = load_folder(tmp_path / "out", input_shape=(64, 64, 3))
-    assert wider.input_shape == (None, 64, 64, 3)
+    wider = isozoo.load(tmp_path / "out", input_shape=(64, 64, 3))
+    assert (wider.input_shape, wider.preprocessing.size) == ((None, 64, 64, 3), 64)
     assert golden_difference(load_folder(tmp_path / "out"), tmp_path / "out") == 0.0
     with pytest.raises(ValueError, match=r"\(32, 32, 1\) does not fit a network of 3 input chan"):
-        load_folder(tmp_path / "out", input_shape=(32, 32, 1))
+        isozoo.load(tmp_path / "out", input_shape=(32, 32, 1))
 
 
 def test_images_of_another_shape_are_refused_by_the_loaded_model(folder):
@@ -92,7 +104,7 @@ def test_the_stored_answer_is_the_loaded_models(folder):
 
 def test_the_stored_answer_is_in_float32_whatever_the_model_computes_in(tmp_path):
     write_folder(network(dtype="mixed_bfloat16"), tmp_path / "out")
-    precise = load_folder(tmp_path / "out", dtype="float32")
+    precise = isozoo.load(tmp_path / "out", dtype="float32")
     assert golden_difference(precise, tmp_path / "out") == 0.0
 
 

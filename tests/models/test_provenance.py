@@ -8,6 +8,7 @@ import pytest
 
 import isozoo
 from isozoo.errors import WeightsError
+from isozoo.models.adapting import adapt
 from isozoo.models.folder import load_folder, write_folder
 from isozoo.models.manifest import CURVE, LOG, MANIFEST, RECIPE, read_manifest
 from isozoo.models.provenance import log_text, read_log
@@ -61,8 +62,8 @@ CHANGES = {
     "trained": lambda folder: trained(load_folder(folder)),
     "relabelled": lambda folder: relabelled(load_folder(folder)),
     "prepared differently": lambda folder: prepared_differently(load_folder(folder)),
-    "another precision": lambda folder: load_folder(folder, dtype="mixed_bfloat16"),
-    "rounded": lambda folder: load_folder(folder, dtype="float16"),
+    "another precision": lambda folder: adapt(load_folder(folder), dtype="mixed_bfloat16"),
+    "rounded": lambda folder: adapt(load_folder(folder), dtype="float16"),
     "a new head": lambda folder: isozoo.load(folder, classes=3),
     "a copy": lambda folder: isozoo.Classifier.from_config(load_folder(folder).get_config()),
 }
@@ -75,14 +76,15 @@ def test_a_changed_model_claims_nothing(change, folder, tmp_path):
     assert (manifest.tag, manifest.licence, manifest.metrics) == (None, None, {})
     assert not {RECIPE, LOG, CURVE} & set(manifest.files)
     assert not {RECIPE, LOG, CURVE} & {path.name for path in (tmp_path / "out").iterdir()}
-    with pytest.raises(WeightsError, match=f"lose its tag, metrics, {RECIPE}, {LOG}; give"):
+    everything = f"tag, metrics, licence, {RECIPE}, {LOG}"
+    with pytest.raises(WeightsError, match=f"lose their {everything}; give"):
         model.save_pretrained(folder)
 
 
 def test_another_shape_of_image_is_the_same_network(folder, tmp_path):
-    model = load_folder(folder, input_shape=(48, 48, 3))
+    model = adapt(load_folder(folder), input_shape=(32, 32, 3))
     manifest = write_folder(model, tmp_path / "out")
-    assert (manifest.tag, manifest.input_shape) == ("cats", (48, 48, 3))
+    assert (manifest.tag, manifest.input_shape) == ("cats", (32, 32, 3))
 
 
 def test_what_is_said_anew_is_taken_and_the_rest_is_kept(folder, tmp_path):
@@ -92,6 +94,19 @@ def test_what_is_said_anew_is_taken_and_the_rest_is_kept(folder, tmp_path):
     assert {key: getattr(found, key) for key in said} == said
     assert found.tag == "cats"
     assert (found.recipe, len(found.log)) == ("epochs = 2\n", 2)
+
+
+def test_another_tag_takes_neither_the_numbers_nor_the_history(folder, tmp_path):
+    write_folder(load_folder(folder), tmp_path / "cats", source="the pet shop")
+    loaded = load_folder(tmp_path / "cats")
+    manifest = write_folder(loaded, tmp_path / "dogs", tag="dogs")
+    assert (manifest.tag, manifest.metrics) == ("dogs", {})
+    assert (manifest.licence, manifest.source) == ("MIT", "the pet shop")
+    assert not {RECIPE, LOG, CURVE} & {path.name for path in (tmp_path / "dogs").iterdir()}
+    assert "Results" not in (tmp_path / "dogs" / "README.md").read_text()
+    again = write_folder(loaded, tmp_path / "again", tag="cats")
+    assert again.metrics == {"top1": 0.75}
+    assert {RECIPE, LOG} <= set(again.files)
 
 
 @pytest.mark.parametrize("name", [RECIPE, LOG])
