@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +26,8 @@ from isozoo.errors import WeightsError
 COMMIT = re.compile("[0-9a-f]{40}")
 #: A file's hash, which the Hub gives as its ETag: SHA-1 in git, SHA-256 in large file storage.
 ETAG = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
+# Held while the hooks of huggingface_hub's client are changed.
+_HOOKS = threading.Lock()
 _REPOSITORY = re.compile(r"[A-Za-z0-9]([\w.-]*\w)?/\w([\w.-]*\w)?", re.ASCII)
 
 
@@ -165,11 +168,29 @@ def _one_same_answer(url: str, answer: Answer) -> Iterator[None]:
                 f"to {etag!r}; try again, and if it stays so do not trust {constants.ENDPOINT}"
             )
 
+    with _watching(request=ask_once, response=compare):
+        yield
+
+
+@contextlib.contextmanager
+def _watching(**looks: Callable[[Any], None]) -> Iterator[None]:
+    """Show the requests and responses of this thread, and of no other, as they pass.
+
+    All threads share huggingface_hub's client, those that have nothing to do with isozoo, too.
+    """
+    here = threading.get_ident()
+
+    def only_here(look: Callable[[Any], None]) -> Callable[[Any], None]:
+        return lambda passing: look(passing) if threading.get_ident() == here else None
+
+    ours = {kind: only_here(look) for kind, look in looks.items()}
     hooks = get_session().event_hooks
-    hooks["request"].append(ask_once)
-    hooks["response"].append(compare)
+    # New lists each time: another thread may be going through the old ones.
+    with _HOOKS:
+        hooks.update({kind: [*hooks[kind], hook] for kind, hook in ours.items()})
     try:
         yield
     finally:
-        hooks["request"].remove(ask_once)
-        hooks["response"].remove(compare)
+        with _HOOKS:
+            for kind, hook in ours.items():
+                hooks[kind] = [other for other in hooks[kind] if other is not hook]

@@ -4,9 +4,11 @@ import json
 import logging
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
-from huggingface_hub import get_session
+from huggingface_hub import get_session, hf_hub_download
 
 from isozoo import hub
 from isozoo.errors import WeightsError
@@ -109,6 +111,34 @@ def test_huggingface_hub_s_client_is_left_as_it_was(world, commit, records):
     world.server.fault = Fault(head={"ETag": '"../evil"'}, from_head=2)
     with pytest.raises(WeightsError, match="changed its answer"):
         hub.fetch(REPOSITORY, records, commit=world.server.add(REPOSITORY, FILES))
+    assert hooks == before
+
+
+@pytest.mark.parametrize("repository", [REPOSITORY, "me/others"])
+@pytest.mark.parametrize("foreign", [False, True], ids=["isozoo", "huggingface_hub"])
+def test_other_threads_are_left_alone(world, commit, records, repository, foreign):
+    """While one thread fetches, another may, and so may one that knows nothing of isozoo."""
+    other = world.server.add(repository, FILES) if repository != REPOSITORY else commit
+    hooks = get_session().event_hooks
+    before = {kind: list(present) for kind, present in hooks.items()}
+    world.server.fault = Fault(pause=1.0)
+    with ThreadPoolExecutor() as pool:
+        fetching = pool.submit(hub.fetch, REPOSITORY, records, commit=commit)
+        while not world.incomplete():
+            assert not fetching.done()
+        world.server.fault = Fault()
+        seen = hooks["response"]
+        watched = list(seen)
+        assert watched != before["response"]
+        if foreign:
+            for name, content in FILES.items():
+                path = Path(hf_hub_download(repository, name, revision="main"))
+                assert path.read_bytes() == content
+        else:
+            assert contents(hub.fetch(repository, records, commit=other)) == FILES
+        # A client that goes through its hooks meanwhile misses none.
+        assert seen == watched
+        assert contents(fetching.result()) == FILES
     assert hooks == before
 
 
