@@ -26,8 +26,11 @@ class Metric(NamedTuple):
     kind: str
 
 
+_IMAGENET = DataSet("ImageNet-1k", "ILSVRC/imagenet-1k", "validation")
+#: By the whole tag: part of a data set, or more than it, is another one.
 DATA_SETS = {
-    "imagenet": DataSet("ImageNet-1k", "ILSVRC/imagenet-1k", "validation"),
+    "imagenet": _IMAGENET,
+    "imagenet-nodropout": _IMAGENET,
     "imagenette": DataSet("Imagenette", "frgfm/imagenette", "validation"),
     "cifar10": DataSet("CIFAR-10", "uoft-cs/cifar10", "test"),
 }
@@ -47,8 +50,8 @@ HUB_LICENCES = frozenset(
 )
 #: Columns of the training table: key of the log, heading, format.
 COLUMNS = (
-    ("epoch", "epoch", "d"),
-    ("size", "image side", "d"),
+    ("epoch", "epoch", ".0f"),
+    ("size", "image side", ".0f"),
     ("learning_rate", "learning rate", ".3g"),
     ("loss", "loss", ".3f"),
     ("penalty", "orthogonality penalty", ".3g"),
@@ -139,8 +142,8 @@ def _summary(manifest: Manifest) -> str:
     trained = f" It was trained on {_data_title(manifest)}." if manifest.tag else ""
     licence = f" Licence: {manifest.licence}." if manifest.licence else ""
     return (
-        "An image classifier of isozoo, the Keras 3 zoo of isometric networks "
-        f"(`pip install isozoo`): architecture `{manifest.name}`, {manifest.parameters:,} "
+        "An image classifier of isozoo, the Keras 3 zoo of isometric networks: architecture "
+        f"`{manifest.name}`, {manifest.parameters:,} "
         f"parameters, {len(manifest.labels)} classes ({labels}).{trained}{licence}"
     )
 
@@ -154,10 +157,11 @@ def _numbers(manifest: Manifest) -> str:
     ]
     if not lines:
         return ""
-    where = _data_title(manifest)
+    where = f" on {_data_title(manifest)}" if manifest.tag else ""
     if data := _data_set(manifest):
-        where = f"the {data.split} images of {where}"
-    heading = f"## Results\n\nMeasured on {where}, with the preprocessing below."
+        where = f" on the {data.split} images of {data.title}"
+    unknown = "" if manifest.tag else " It is not stated on which images."
+    heading = f"## Results\n\nMeasured{where}, with the preprocessing below.{unknown}"
     return "\n".join([f"{heading}\n\n| measure | value |\n| --- | --- |", *lines])
 
 
@@ -172,6 +176,8 @@ def _usage(manifest: Manifest, repository: str, catalogued: bool) -> str:
         places = {repository: "from the Hugging Face Hub", **places}
     elsewhere = "".join(f'model = isozoo.load("{key}")  # {what}\n' for key, what in places.items())
     return f"""## Use
+
+isozoo is installed from a checkout of its repository: `pip install -c constraints.txt -e .`
 
 ```python
 import isozoo
@@ -215,10 +221,8 @@ def _training(manifest: Manifest, log: Log) -> str:
     ]
     seconds = sum(row.get("seconds", 0.0) for row in log)
     spent = f" and {seconds / 3600:.1f} hours of training steps" if seconds else ""
-    sentence = (
-        f"{len(log)} epochs{spent}. `{RECIPE}` is exactly what was run, "
-        f"`{LOG}` has every epoch; some of them:"
-    )
+    recipe = f"`{RECIPE}` is exactly what was run, " if RECIPE in manifest.files else ""
+    sentence = f"{len(log)} epochs{spent}. {recipe}`{LOG}` has every epoch; some of them:"
     header = "| " + " | ".join(title for _, title, _ in columns) + " |"
     rule = "| " + " | ".join("---" for _ in columns) + " |"
     table = "\n".join([header, rule, *(f"{line} |" for line in lines)])
@@ -256,8 +260,7 @@ def _files() -> str:
 
 
 def _data_set(manifest: Manifest) -> DataSet | None:
-    """Return the data set of a tag such as `imagenet` or `imagenet-nodropout`."""
-    return DATA_SETS.get((manifest.tag or "").split("-")[0])
+    return DATA_SETS.get(manifest.tag or "")
 
 
 def _data_title(manifest: Manifest) -> str:

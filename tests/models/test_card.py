@@ -230,3 +230,35 @@ def test_a_variant_of_a_tag_is_of_the_same_data_set(manifest):
     text = card(dataclasses.replace(manifest, tag="imagenet-nodropout"))
     assert "It was trained on ImageNet-1k." in text
     assert front_matter(text)["datasets"] == ["ILSVRC/imagenet-1k"]
+
+
+@pytest.mark.parametrize("tag", ["imagenet-mysubset", "imagenette-160", "imagenet-"])
+def test_a_tag_that_only_begins_like_a_data_set_is_another(manifest, tag):
+    text = card(dataclasses.replace(manifest, tag=tag))
+    assert f"It was trained on `{tag}`." in text
+    assert f"Measured on `{tag}`, with" in text
+    assert not {"datasets", "model-index"} & front_matter(text).keys()
+
+
+def test_numbers_without_a_tag_are_of_unstated_images(manifest):
+    text = card(dataclasses.replace(manifest, tag=None))
+    assert "None" not in text
+    assert "\nMeasured, with the preprocessing below. It is not stated on which images." in text
+
+
+def test_a_log_without_a_recipe_says_nothing_of_one(manifest):
+    files = {name: file for name, file in manifest.files.items() if name != "recipe.toml"}
+    assert "`recipe.toml` is exactly what was run" in card(manifest, LOG)
+    text = card(dataclasses.replace(manifest, files=files), LOG)
+    assert "recipe.toml" not in text
+    assert "`log.jsonl` has every epoch" in text
+
+
+def test_epochs_may_be_logged_as_any_kind_of_number(manifest):
+    assert rows(card(manifest, [{"epoch": 1.0, "size": 64.0}])) == [["1", "64"]]
+
+
+def test_a_card_says_how_isozoo_is_installed_as_the_readme_does(manifest, root):
+    (command,) = re.findall(r"`pip (install [^`]+)`", card(manifest))
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    assert command in readme.replace("install -q", "install")

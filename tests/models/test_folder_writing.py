@@ -97,20 +97,25 @@ def test_a_compiled_model_leaves_no_trace_of_its_training(model, tmp_path):
 DESCRIPTION = {
     "tag": "dogs",
     "metrics": {"top1": 0.5},
+    "licence": "MIT",
+    "source": "the pet shop",
     "recipe": "epochs = 1\n",
     "log": [{"epoch": 1, "loss": 3.0}],
 }
 
 
 @pytest.mark.parametrize(
-    ("option", "lost"), list(zip(DESCRIPTION, ("tag", "metrics", RECIPE, LOG), strict=True))
+    ("option", "lost"),
+    [(name, {"recipe": RECIPE, "log": LOG}.get(name, name)) for name in DESCRIPTION],
 )
 def test_a_trained_folder_is_not_replaced_by_one_that_says_less(folder, model, option, lost):
+    write_folder(model, folder, **DESCRIPTION)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     given = {name: value for name, value in DESCRIPTION.items() if name != option}
-    with pytest.raises(WeightsError, match=f"would lose its {lost}; give another directory"):
+    with pytest.raises(WeightsError, match=f"would lose their {lost}; give another directory"):
         write_folder(model, folder, **given)
-    with pytest.raises(WeightsError, match=f"lose its tag, metrics, {RECIPE}, {LOG}; give"):
+    everything = f"tag, metrics, licence, source, {RECIPE}, {LOG}"
+    with pytest.raises(WeightsError, match=f"lose their {everything}; give"):
         model.save_pretrained(folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
