@@ -169,7 +169,7 @@ def load_folder(
         directory: The folder.
         data_format: `"channels_last"` or `"channels_first"`; Keras's default if None.
         pins: What every file must be, `isozoo.json` included, where that is known beforehand;
-            otherwise `isozoo.json` vouches for the rest.
+            `isozoo.json` vouches for the rest.
 
     Returns:
         The classifier, every variable assigned; `load_report` says from where, `provenance` what
@@ -180,11 +180,11 @@ def load_folder(
             misshapen, NaN or infinite; or the weights are those of another network.
     """
     directory = Path(directory).expanduser()
-    if pins is not None:
-        verify_files(directory, pins)
+    pins = pins or {}
+    verify_files(directory, pins)
     manifest = read_manifest(directory)
-    if pins is None:
-        verify_files(directory, manifest.files)
+    others = {name: record for name, record in manifest.files.items() if name not in pins}
+    verify_files(directory, others)
     model = _build(manifest, data_format)
     _check_variables(manifest, named_variables(model), str(directory))
     for part, name in ((model.backbone, ENCODER), (model.head, HEAD)):
@@ -198,7 +198,7 @@ def load_folder(
             f"fingerprint {manifest.fingerprint}, found {found}; they are probably another "
             "network's, fetch the folder again"
         )
-    model.load_report = LoadReport(str(directory), tuple(values), pinned=MANIFEST in (pins or ()))
+    model.load_report = LoadReport(str(directory), tuple(values), pinned=MANIFEST in pins)
     model.provenance = Provenance.read(directory, manifest)
     return model
 

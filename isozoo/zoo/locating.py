@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from isozoo.errors import UnknownNameError, WeightsError
 from isozoo.files import FileRecord
-from isozoo.models.manifest import MANIFEST, REQUIRED
+from isozoo.models.manifest import FETCHED, MANIFEST
 from isozoo.zoo import catalog
 from isozoo.zoo.store import store_directory, stored
 
@@ -84,7 +84,8 @@ def _locate_record(record: catalog.Record, options: _HubOptions) -> Located:
         return _locate_revision(record, options)
     for place in PLACES:
         if (place / record.name / MANIFEST).is_file():
-            return Located(place / record.name, record.files)
+            # The record of a mere release states no files.
+            return Located(place / record.name, record.files or None)
     converted = stored(record.name)
     if converted is not None:
         return Located(converted)
@@ -96,11 +97,15 @@ def _locate_record(record: catalog.Record, options: _HubOptions) -> Located:
 
         return Located(convert_release(record))
     looked = ", ".join(str(place) for place in (*PLACES, store_directory()))
-    released = f"`isozoo convert {record.name}` makes them from the authors' release, "
+    ways = [
+        "give the path of a folder that holds them",
+        f"build it untrained with isozoo.create('{record.architecture}')",
+    ]
+    if record.release is not None:
+        ways.insert(0, f"make them from the authors' release with `isozoo convert {record.name}`")
     raise WeightsError(
         f"the weights '{record.name}' are not on this machine (looked in {looked}) and on no Hub; "
-        f"{released if record.release else ''}give the path of a folder that holds them, or build "
-        f"it untrained with isozoo.create('{record.architecture}')"
+        f"{', '.join(ways[:-1])}, or {ways[-1]}"
     )
 
 
@@ -119,12 +124,12 @@ def _locate_revision(record: catalog.Record, options: _HubOptions) -> Located:
 def _locate_pinned(
     record: catalog.Record, repository: str, commit: str, options: _HubOptions
 ) -> Located:
-    """Return the very files that the catalog describes, of those that loading needs."""
+    """Return the very files that the catalog describes, of those that loading reads."""
     from isozoo import hub
 
     folder = hub.fetch(
         repository,
-        {name: record.files[name] for name in (MANIFEST, *REQUIRED)},
+        {name: record.files[name] for name in (MANIFEST, *FETCHED) if name in record.files},
         commit=commit,
         cache_dir=options.cache_dir,
         token=options.token,

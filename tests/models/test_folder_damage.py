@@ -92,6 +92,15 @@ def test_pinned_files_are_checked_before_the_manifest_is_believed(folder):
         load_folder(folder, pins=pins)
 
 
+@pytest.mark.parametrize("pinned", [(), (MANIFEST,)])
+def test_what_is_not_pinned_is_checked_by_the_manifest(folder, pinned):
+    pins = {name: FileRecord.of(folder / name) for name in pinned}
+    path = folder / HEAD
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(WeightsError, match=f"{HEAD} is corrupt or changed: expected sha256"):
+        load_folder(folder, pins=pins)
+
+
 # Weight files that hash as the manifest says, and still are not the weights
 
 

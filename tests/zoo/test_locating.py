@@ -9,7 +9,7 @@ import pytest
 from isozoo import hub
 from isozoo.errors import WeightsError
 from isozoo.models import repository
-from isozoo.models.manifest import MANIFEST, REQUIRED
+from isozoo.models.manifest import LOG, MANIFEST, RECIPE, REQUIRED
 from isozoo.zoo import catalog, convert, locating, store
 from isozoo.zoo.locating import locate
 
@@ -67,6 +67,11 @@ def test_weights_that_came_with_isozoo_are_pinned(zoo):
     assert found.pins == catalog.info(NAME).files
 
 
+def test_a_record_that_states_no_files_vouches_for_none(zoo, monkeypatch):
+    change_record(monkeypatch, files={})
+    assert locate(NAME) == (zoo / NAME, None)
+
+
 def test_converted_weights_go_before_the_hub(nowhere, home, fetched, monkeypatch):
     change_record(monkeypatch, repository="me/pets", commit=COMMIT)
     shutil.copytree(nowhere / NAME, home / "weights" / NAME)
@@ -78,7 +83,7 @@ def test_published_weights_are_fetched_as_they_are_pinned(nowhere, fetched, monk
     change_record(monkeypatch, repository="me/pets", commit=COMMIT)
     record = catalog.info(NAME)
     assert locate(NAME, **OPTIONS) == ("from the hub", record.files)
-    needed = {name: record.files[name] for name in (MANIFEST, *REQUIRED)}
+    needed = {name: record.files[name] for name in (MANIFEST, *REQUIRED, RECIPE, LOG)}
     assert fetched == [(("me/pets", needed), {"commit": COMMIT, **OPTIONS})]
 
 
@@ -99,7 +104,11 @@ def test_the_authors_release_comes_last(nowhere, fetched, monkeypatch):
     change_record(monkeypatch, release=dataclasses.asdict(release))
     monkeypatch.setattr(convert, "convert_release", lambda record: record.release)
     assert locate(NAME) == (release, None)
-    with pytest.raises(WeightsError, match=f"not on this machine .* `isozoo convert {NAME}` makes"):
+    ways = (
+        f"on no Hub; make them from the authors' release with `isozoo convert {NAME}`, give the "
+        "path of a folder that holds them, or build it untrained with isozoo.create"
+    )
+    with pytest.raises(WeightsError, match=ways):
         locate(NAME, local_files_only=True)
     change_record(monkeypatch, repository="me/pets", commit=COMMIT)
     assert locate(NAME).folder == "from the hub"
