@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from huggingface_hub import CommitInfo, HfApi
@@ -22,8 +23,11 @@ def push(
     commit_message: str | None = None,
     revision: str | None = None,
     create_pr: bool = False,
+    stale: Iterable[str] = (),
 ) -> CommitInfo:
     """Upload a folder's files as one new commit, and compare what the Hub then has with them.
+
+    Other files of the repository stay, but for those that `stale` names.
 
     Args:
         folder: The folder.
@@ -33,6 +37,7 @@ def push(
         commit_message: First line of the commit's message.
         revision: Branch, made if needed; `main` if None.
         create_pr: Whether to open a pull request instead.
+        stale: Plain names of files that the same commit deletes, where the folder lacks them.
 
     Returns:
         The commit: `oid` is its name, `commit_url` its page, `pr_url` the pull request's.
@@ -51,6 +56,7 @@ def push(
             commit_message=commit_message,
             revision=revision,
             create_pr=create_pr,
+            delete_patterns=[n for n in stale if not Path(folder, n).is_file()] or None,
         )
         paths = sorted(path for path in Path(folder).iterdir() if path.is_file())
         entries = api.get_paths_info(repository, [path.name for path in paths], revision=commit.oid)

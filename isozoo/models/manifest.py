@@ -33,6 +33,8 @@ CARD = "README.md"
 REQUIRED = (CONFIG, METADATA, ENCODER, HEAD, GOLDEN)
 #: About the training. A copy of a folder may lack them; where they are, they are as listed.
 OPTIONAL = (RECIPE, LOG, CURVE)
+#: What loading reads: the curve is drawn again from the log.
+FETCHED = (*REQUIRED, RECIPE, LOG)
 
 _AGAIN = "fetch the folder again, or write it again with save_pretrained()"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from isozoo import hub
 from isozoo.errors import WeightsError
 from isozoo.files import FileRecord
-from isozoo.models.manifest import MANIFEST, REQUIRED, read_manifest
+from isozoo.models.manifest import FETCHED, MANIFEST, OPTIONAL, read_manifest
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo
@@ -99,7 +99,7 @@ def fetch_folder(
         local_files_only: Whether to take files from the cache only.
 
     Returns:
-        The folder, with the files that loading needs, and what every file must be.
+        The folder, with the files that loading reads, and what every file must be.
 
     Raises:
         WeightsError: The repository is not to be had or holds no weights folder.
@@ -117,7 +117,7 @@ def fetch_folder(
     stated = read_manifest(folder).files
     hub.fetch(
         repository,
-        {name: stated[name] for name in REQUIRED},
+        {name: stated[name] for name in FETCHED if name in stated},
         commit=folder.name,
         cache_dir=cache_dir,
         token=token,
@@ -157,4 +157,5 @@ def push_network(
             commit_message=commit_message,
             revision=revision,
             create_pr=create_pr,
+            stale=OPTIONAL,
         )

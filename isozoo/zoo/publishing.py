@@ -10,7 +10,7 @@ from typing import NamedTuple
 from isozoo import hub
 from isozoo.errors import WeightsError
 from isozoo.files import atomic_write
-from isozoo.models.manifest import read_manifest, verify_files
+from isozoo.models.manifest import OPTIONAL, read_manifest, verify_files
 from isozoo.zoo import catalog, locating
 from isozoo.zoo.store import store_directory
 
@@ -77,6 +77,7 @@ def push(
         private=private,
         token=token,
         commit_message=f"{record.name}, as isozoo publishes it",
+        stale=OPTIONAL,
     )
     published = Published(record.name, commit.repo_url.repo_id, commit.oid, commit.commit_url)
     if pin:

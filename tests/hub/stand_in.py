@@ -237,9 +237,15 @@ def _handler(hub):
                         files[value["path"]] = base64.b64decode(value["content"])
                     elif line["key"] == "lfsFile":
                         files[value["path"]] = hub.large[value["oid"]]
+                    elif line["key"] == "deletedFile":
+                        del files[value["path"]]
                 commit = hub.add(name, files, revision)
                 url = f"{hub.url}/{name}/commit/{commit}"
                 self.reply(200, {"commitOid": commit, "commitUrl": url, "success": True})
+            elif verb == "tree":
+                commit = hub.find(name, revision.partition("?")[0])
+                files = hub.commits.get((name, commit), {})
+                self.reply(200, [self.described(path, files[path]) for path in sorted(files)])
             elif verb == "paths-info":
                 files = hub.commits[name, hub.find(name, revision)]
                 self.reply(200, [self.described(path, files[path]) for path in sorted(files)])

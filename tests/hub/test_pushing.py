@@ -13,7 +13,8 @@ import pytest
 import isozoo
 from isozoo import hub
 from isozoo.errors import WeightsError
-from isozoo.models.manifest import MANIFEST, REQUIRED
+from isozoo.models.folder import write_folder
+from isozoo.models.manifest import MANIFEST, OPTIONAL, REQUIRED, read_manifest
 from isozoo.zoo import catalog
 from tests.hub.conftest import NAME, REPOSITORY, bless
 from tests.hub.faults import edit, flipped, not_a_number
@@ -64,7 +65,7 @@ def test_a_repository_is_loaded_and_said_to_be_unpinned(world, published, caplog
     assert not model.load_report.pinned
     assert model.load_report.source.endswith(commit)
     assert f"but its own {MANIFEST} vouches for it. It is now at commit {commit}" in caplog.text
-    # Neither the card nor the curve is needed, nor fetched.
+    # The card is not needed, nor fetched.
     fetched = {path.rsplit("/", 1)[1] for _, path in world.asked()}
     assert fetched == {MANIFEST, *REQUIRED}
     world.server.stop()
@@ -83,6 +84,51 @@ def test_a_new_push_is_a_new_commit_and_the_old_one_stays(world, published):
         np.testing.assert_array_equal(model.head.layers[-1].bias, expected)
     old = isozoo.load("me/my-net", revision=first.oid)
     np.testing.assert_array_equal(old(IMAGES), isozoo.load(published)(IMAGES))
+
+
+HISTORY = {"recipe": "epochs = 1\r\n", "log": [{"epoch": 1, "loss": 2.0}]}
+
+
+@pytest.fixture
+def trained(published, tmp_path):
+    """A weights folder with its whole history."""
+    folder = tmp_path / "trained" / NAME
+    write_folder(isozoo.load(published), folder, **HISTORY)
+    return folder
+
+
+def test_a_history_does_not_outlive_its_weights(world, published, trained):
+    files = contents(trained) | {"NOTES.md": b"mine"}
+    world.server.add("me/my-net", files)
+    assert set(OPTIONAL) < set(files)
+    changed = isozoo.load(published, classes=2)
+    commit = changed.push_to_hub("me/my-net")
+    found = world.server.commits["me/my-net", commit.oid]
+    assert found.keys() == files.keys() - set(OPTIONAL)
+    assert found["NOTES.md"] == b"mine"
+    commit = isozoo.load(trained).push_to_hub("me/my-net")
+    assert world.server.commits["me/my-net", commit.oid].keys() == files.keys()
+
+
+def test_published_weights_take_the_place_of_others_with_their_history(world, published, trained):
+    world.server.add(REPOSITORY, trained)
+    weights = world.place / "weights"
+    shutil.copytree(published, weights / NAME)
+    world.publish_catalog(weights)
+    pushed = isozoo.zoo.push(NAME, token="hf_mine")
+    assert world.server.commits[REPOSITORY, pushed.commit] == contents(published)
+
+
+def test_a_model_of_the_hub_is_saved_again_with_its_history(world, trained, tmp_path):
+    world.publish(trained)
+    for source, options in ((NAME, {}), (REPOSITORY, {"revision": world.commit})):
+        isozoo.load(source, **options).save_pretrained(tmp_path / "again")
+        assert read_manifest(tmp_path / "again").metrics == {"top1": 0.5}
+        for name in ("recipe.toml", "log.jsonl"):
+            assert (tmp_path / "again" / name).read_bytes() == (trained / name).read_bytes()
+    # The card and the curve are made, not fetched.
+    fetched = {path.rsplit("/", 1)[1] for _, path in world.asked()}
+    assert fetched == {MANIFEST, *REQUIRED, "recipe.toml", "log.jsonl"}
 
 
 def test_a_branch_is_made_where_it_is_pushed_to(world, published):
