@@ -87,7 +87,8 @@ def training_dataset(
         start_step: Batches of the first epoch to leave out, to resume within it.
         cache: Short side at which to hold all decoded images in memory (see `cache_images`), or
             None to decode them anew in each epoch.
-        workers: Threads that make batches; by default half of the cores.
+        workers: Threads that make batches, by default half of the cores, and that fill the cache,
+            by default one per core.
 
     Returns:
         A dataset of known length with elements images, float32
@@ -118,7 +119,7 @@ def training_dataset(
         )
     steps = steps_per_epoch(samples, batch_size)
     _check_range(seed, epochs, start_step, steps)
-    kept = samples if cache is None else cache_images(samples, cache)
+    kept = samples if cache is None else cache_images(samples, cache, workers=workers)
     make = _recorded(
         _TrainingBatches(kept, augment, preprocessing.resize_picture, batch_size, seed)
     )
@@ -157,7 +158,8 @@ def evaluation_dataset(
         batch_size: Images in a batch; the last one may hold fewer.
         cache: Whether to prepare all images here, once, and hold them in memory (see
             `isozoo.data.samples.prepared_images`); the elements are the same to the bit.
-        workers: Threads that make batches; by default half of the cores.
+        workers: Threads that make batches, by default half of the cores, and that fill the cache,
+            by default one per core.
 
     Returns:
         A dataset of known length with elements images, float32 `(batch, size, size, channels)`,
@@ -177,7 +179,7 @@ def evaluation_dataset(
     if batch_size < 1:
         raise ValueError(f"batch_size must be positive, not {batch_size}")
     size = preprocessing.size
-    prepared = prepared_images(samples, preprocessing) if cache else None
+    prepared = prepared_images(samples, preprocessing, workers=workers) if cache else None
 
     @_recorded
     def make(step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -64,7 +64,8 @@ def train(
         The trained model, its folder, log and metrics.
 
     Raises:
-        RecipeError: The recipe is wrong, or `out` holds a run and `resume` is false.
+        RecipeError: The recipe is wrong, or `out` holds a run and `resume` is false, or what a run
+            left there but no checkpoint.
         DataError: The data are not laid out as expected, or the splits have different classes.
         WeightsError: There are checkpoints, but none that this recipe can continue from.
         DivergedError: The loss was no longer finite.
@@ -75,10 +76,7 @@ def train(
     _check_same_classes(training, validation)
     directory = Path(out) / plan.name
     checkpoints = Checkpoints(directory / "checkpoints")
-    if checkpoints.folders() and not resume:
-        raise RecipeError(
-            f"{directory} holds a run already; resume it (--resume), or give another --out"
-        )
+    _refuse_older_run(directory, plan.name, bool(checkpoints.folders()), resume)
     checkpoints.directory.mkdir(parents=True, exist_ok=True)
     model = _fit(plan, training, validation, directory, checkpoints)
     metrics = measure(model, validation)
@@ -112,7 +110,7 @@ def _fit(
     # Not of the recipe, but another run all the same if they differ.
     settings |= {"classes": list(training.classes), "images": len(training)}
     done = checkpoints.restore(model, settings)
-    log = EpochLog(directory / "log.jsonl", done, steps * plan.batch_size)
+    log = EpochLog(directory / LOG, done, steps * plan.batch_size)
     with ProgressBar(plan.epochs, done, steps) as progress, reading_errors():
         save = AfterEpoch(lambda epoch: checkpoints.save(model, epoch, settings))
         _run_phases(plan, model, training, validation, done, log, [log, save, progress])
@@ -161,6 +159,22 @@ def _run_phases(
             callbacks=callbacks,
             shuffle=False,
             verbose=0,
+        )
+
+
+def _refuse_older_run(directory: Path, name: str, checkpoints: bool, resume: bool) -> None:
+    """Refuse to write over a run, or over what is left of one that cannot be continued."""
+    if checkpoints:
+        if not resume:
+            raise RecipeError(
+                f"{directory} holds a run already; resume it (--resume), or give another --out"
+            )
+        return
+    left = [item for item in (LOG, name) if (directory / item).exists()]
+    if left:
+        raise RecipeError(
+            f"{directory} holds {' and '.join(left)} of an earlier run and no checkpoint to go on "
+            "from; give another --out"
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import keras
 from keras import ops
 
@@ -30,7 +32,8 @@ class TorchSGD(keras.optimizers.Optimizer):
         ema_momentum: Share of the average that is kept at each step.
 
     Raises:
-        ValueError: `momentum` is outside [0, 1] or the decay is negative.
+        ValueError: `momentum` is outside [0, 1], the decay is negative, or a largest norm is not
+            positive.
 
     Reference:
         Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019, on the two
@@ -63,6 +66,10 @@ class TorchSGD(keras.optimizers.Optimizer):
             raise ValueError(
                 f"TorchSGD: weight_decay_factor must be at least 0, got {weight_decay_factor}"
             )
+        for limit, value in (("clipnorm", clipnorm), ("global_clipnorm", global_clipnorm)):
+            # Keras takes 0 and less for no clipping at all.
+            if value is not None and not 0.0 < value < math.inf:
+                raise ValueError(f"TorchSGD: {limit} must be positive or None, got {value}")
         super().__init__(
             learning_rate=learning_rate,
             clipnorm=clipnorm,

@@ -89,6 +89,12 @@ class Recipe:
         for where, least, below in RANGES:
             for value in self._values(where):
                 _check_range(where, value, least, below)
+        for where in POSITIVE:
+            for value in self._values(where):
+                if not 0 < value < math.inf:
+                    raise RecipeError(
+                        f"{where} must be positive, got {value}; leave it out for none"
+                    )
         if not re.fullmatch(r"[\w-]*[^\W_][\w-]*", self.tag):
             raise RecipeError(
                 f"tag {self.tag!r} must be letters, digits, '-' and '_': it names a folder"
@@ -107,12 +113,15 @@ class Recipe:
             self.augmentation(self.phases[0].size)
 
     def _values(self, where: str) -> list[Any]:
-        """Return what is set at a dotted path: of every phase, and nothing where it is None."""
+        """Return what is set at a dotted path, each item of a list; nothing where it is None."""
         parts: list[Any] = [self]
         for name in where.split("."):
-            parts = [getattr(part, name) for part in parts]
-            if name == "phases":
-                parts = list(parts[0])
+            values = [getattr(part, name) for part in parts]
+            parts = [
+                item
+                for value in values
+                for item in (value if isinstance(value, tuple) else (value,))
+            ]
         return [value for value in parts if value is not None]
 
     def _check_schedule(self) -> None:
@@ -132,18 +141,12 @@ class Recipe:
     def augmentation(self, size: int) -> Augment:
         """Return how training pictures of a phase's size are varied."""
         augment = self.augment
-        for name in ("scale", "ratio"):
-            if len(getattr(augment, name)) != 2:
-                raise RecipeError(
-                    f"augment.{name} must be two numbers, got {getattr(augment, name)}"
-                )
         return Augment(
             size=size,
-            scale=(augment.scale[0], augment.scale[1]),
-            ratio=(augment.ratio[0], augment.ratio[1]),
             flip=augment.flip,
             mixup=augment.mixup,
             crop_padding=augment.crop_padding,
+            **augment.box,
         )
 
     @property
@@ -209,9 +212,12 @@ RANGES: tuple[tuple[str, float, float | None], ...] = (
     ("optimizer.weight_decay", 0, None),
     ("schedule.warmup_epochs", 0, None),
     ("schedule.gamma", 0, None),
+    ("schedule.milestones", 1, None),
     ("phases.epochs", 1, None),
     ("phases.size", 8, None),
 )
+#: Numbers that 0, or less, would switch off instead of making small.
+POSITIVE = ("optimizer.global_clipnorm",)
 
 
 def _check_range(where: str, value: float, least: float, below: float | None) -> None:

@@ -95,15 +95,43 @@ class ScheduleSettings:
         return {name: getattr(self, name) for name in SCHEDULES[self.name]}
 
 
+#: What decides the resized box of a training image, with its defaults.
+BOX: dict[str, tuple[float, float]] = {"scale": (0.08, 1.0), "ratio": (3 / 4, 4 / 3)}
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AugmentSettings:
-    """How training images are varied; see `isozoo.data.Augment`."""
+    """How training images are varied; see `isozoo.data.Augment`.
 
-    scale: tuple[float, ...] = (0.08, 1.0)
-    ratio: tuple[float, ...] = (3 / 4, 4 / 3)
+    `scale` and `ratio` are of the resized box: left out they have the defaults in `BOX`, and given
+    together with `crop_padding`, which resizes nothing, they are an error.
+    """
+
+    scale: tuple[float, ...] | None = None
+    ratio: tuple[float, ...] | None = None
     flip: bool = True
     mixup: float = 0.0
     crop_padding: int | None = None
+
+    def __post_init__(self) -> None:
+        """Fill in the box, refuse one that is not used or is not made of pairs."""
+        for name, default in BOX.items():
+            value = getattr(self, name)
+            if value is not None and self.crop_padding is not None:
+                raise RecipeError(
+                    f"augment.{name} means nothing together with augment.crop_padding, which cuts "
+                    "without resizing; remove one of them"
+                )
+            if value is not None and len(value) != 2:
+                raise RecipeError(f"augment.{name} must be two numbers, got {value}")
+            if value is None and self.crop_padding is None:
+                object.__setattr__(self, name, default)
+
+    @property
+    def box(self) -> dict[str, tuple[float, float]]:
+        """The settings of the resized box; none of them with `crop_padding`."""
+        given = {name: getattr(self, name) for name in BOX}
+        return {name: (value[0], value[1]) for name, value in given.items() if value is not None}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -214,6 +216,20 @@ def test_reading_errors_gives_the_pictures_own_error(tree):
 def test_reading_errors_leaves_other_errors_alone():
     with pytest.raises(tf.errors.InvalidArgumentError), reading_errors():
         tf.reshape(tf.zeros(3), (2, 2))
+
+
+def test_the_number_of_workers_is_also_that_of_filling_the_cache(pictures, monkeypatch):
+    asked = []
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, threads):
+            asked.append(threads)
+            super().__init__(threads)
+
+    monkeypatch.setattr("isozoo.data.samples.ThreadPoolExecutor", Pool)
+    evaluation_dataset(pictures, Preprocessing(size=16), 10, cache=True, workers=3)
+    stream(pictures, epochs=range(1), cache=16, workers=2)
+    assert asked == [3, 2]
 
 
 def test_evaluation_is_the_preprocessing_of_every_sample_in_order(pictures):

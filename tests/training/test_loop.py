@@ -109,6 +109,21 @@ def test_checkpoints_that_cannot_be_used(colours, recipe, tmp_path, monkeypatch)
         train(recipe(), colours, tmp_path / "runs", resume=True)
 
 
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("left", ["log.jsonl", "r-isonet-8.colours"])
+def test_what_is_left_of_a_run_without_checkpoints_is_kept(colours, recipe, tmp_path, left, resume):
+    directory = tmp_path / "runs" / "r-isonet-8.colours"
+    kept = directory / left / "model.weights.h5" if left != "log.jsonl" else directory / left
+    kept.parent.mkdir(parents=True)
+    kept.write_text("precious")
+    with pytest.raises(
+        RecipeError, match=rf"holds {left} of an earlier run and no checkpoint .*another --out"
+    ):
+        train(recipe(), colours, tmp_path / "runs", resume=resume)
+    assert kept.read_text() == "precious"
+    assert [path.name for path in directory.iterdir()] == [left]
+
+
 def test_other_data_are_not_another_epoch(colours, recipe, tmp_path, monkeypatch):
     kill_after(1, monkeypatch)
     with pytest.raises(Killed):

@@ -63,6 +63,11 @@ def test_survives_serialisation():
     [
         ({"momentum": 1.5}, r"momentum must be in \[0, 1\], got 1.5"),
         ({"weight_decay_factor": -1.0}, "weight_decay_factor must be at least 0, got -1.0"),
+        *(
+            ({limit: value}, f"TorchSGD: {limit} must be positive or None, got {value}")
+            for limit in ("clipnorm", "global_clipnorm")
+            for value in (0.0, -1.0, float("nan"), float("inf"))
+        ),
     ],
 )
 def test_refuses_impossible_settings(arguments, message):

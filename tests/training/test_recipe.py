@@ -3,10 +3,17 @@ import math
 
 import pytest
 
+from isozoo.data.augment import Augment
 from isozoo.errors import RecipeError
 from isozoo.training import Recipe
-from isozoo.training.recipe import CHOICES, RANGES
-from isozoo.training.settings import OPTIMIZERS, SCHEDULES, OptimizerSettings, ScheduleSettings
+from isozoo.training.recipe import CHOICES, POSITIVE, RANGES
+from isozoo.training.settings import (
+    BOX,
+    OPTIMIZERS,
+    SCHEDULES,
+    OptimizerSettings,
+    ScheduleSettings,
+)
 from isozoo.training.setup import OPTIMIZERS as BUILDERS
 from isozoo.training.setup import SCHEDULES as SCHEDULE_BUILDERS
 
@@ -61,6 +68,20 @@ def test_phases_follow_each_other():
         ({"model": {"name": "r-isonet-8", "orthogonality": -1}}, "orthogonality must be"),
         ({"optimizer": {"momentum": 2}}, r"momentum must be in \[0, 1\), got 2"),
         ({"optimizer": {"weight_decay": -1}}, "weight_decay must be at least 0, got -1"),
+        ({"schedule": {"milestones": [0, 2]}}, "schedule.milestones must be at least 1, got 0"),
+        ({"schedule": {"milestones": [2, -1]}}, "schedule.milestones must be at least 1, got -1"),
+        ({"schedule": {"milestones": [2, 2]}}, r"milestones must ascend, got \[2, 2\]"),
+        *(
+            ({"optimizer": {"global_clipnorm": norm}}, "global_clipnorm must be positive, got")
+            for norm in (-1, 0, math.nan, math.inf)
+        ),
+        *(
+            (
+                {"augment": {"crop_padding": 4, name: list(value)}},
+                f"augment.{name} means nothing together with augment.crop_padding",
+            )
+            for name, value in BOX.items()
+        ),
         ({"schedule": {"milestones": [5, 2]}}, r"milestones must ascend, got \[5, 2\]"),
         ({"schedule": {"name": "cosine"}}, "leaves nothing of the 1 epochs for the cosine"),
         ({"schedule": {"warmup_epochs": -3}}, "warmup_epochs must be at least 0, got -3"),
@@ -115,9 +136,18 @@ def test_only_what_is_read_is_set(settings, own):
     assert all(getattr(settings, name, None) is None for name in others)
 
 
+@pytest.mark.parametrize("padding", [None, 4])
+def test_the_views_are_those_of_the_settings(padding):
+    recipe = Recipe.from_dict({**LEAST, "augment": {"crop_padding": padding, "mixup": 0.2}})
+    assert recipe.augmentation(32) == Augment(size=32, crop_padding=padding, mixup=0.2)
+    boxed = Recipe.from_dict({**LEAST, "augment": {"scale": [0.5, 1]}})
+    assert boxed.augmentation(24) == Augment(size=24, scale=(0.5, 1.0))
+
+
 def test_every_row_of_the_checks_is_of_a_setting():
-    recipe = Recipe.from_dict({**LEAST, "cache": 8, "model": {"name": "isonet-8", "dropout": 0.5}})
-    for where in [*CHOICES, *(row[0] for row in RANGES)]:
+    model, optimizer = {"name": "isonet-8", "dropout": 0.5}, {"global_clipnorm": 1.0}
+    recipe = Recipe.from_dict({**LEAST, "cache": 8, "model": model, "optimizer": optimizer})
+    for where in [*CHOICES, *POSITIVE, *(row[0] for row in RANGES)]:
         assert recipe._values(where), where
     for settings, table in ((OptimizerSettings, OPTIMIZERS), (ScheduleSettings, SCHEDULES)):
         fields = {field.name for field in dataclasses.fields(settings)}
