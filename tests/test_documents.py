@@ -103,6 +103,22 @@ def test_the_results_are_the_catalogs(tables):
             assert row[column] == str(numbers.get("top1", ""))
 
 
+def test_costs_and_accuracies_say_which_images_they_are_of(tables):
+    record = isozoo.info("r-isonet-18-w32")
+    size = isozoo.load(record.name).preprocessing.size
+    (row,) = [line for line in tables.weights_table().splitlines() if record.name in line]
+    assert f"| {record.gflops:.3f} (224) | {100 * record.metrics['top1']:.2f} % ({size}) |" in row
+
+
+def test_the_readme_names_every_command(root):
+    from isozoo.cli.main import COMMANDS
+
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    (sentence,) = re.findall(r"The command line has the same: .*?;", readme, re.DOTALL)
+    names = {command.__name__.rpartition(".")[2].removesuffix("ing") for command in COMMANDS}
+    assert set(re.findall(r"`(?:isozoo )?(\w+)`", sentence)) == names
+
+
 @pytest.mark.parametrize("name", ["predict", "test"])
 def test_the_readme_has_each_command_on_one_line(root, name):
     readme = (root / "README.md").read_text(encoding="utf-8")

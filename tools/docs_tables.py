@@ -51,17 +51,17 @@ def weights_table() -> str:
     records = [isozoo.info(name) for name in isozoo.list_models(pretrained=True)]
     records = [record for record in records if record.metrics]
     return _table(
-        "weights|parameters:|GFLOPs:|top-1:|top-5:|licence",
+        "weights|parameters:|GFLOPs (at px):|top-1 (at px):|top-5:|licence",
         (
             (
                 f"`{record.name}`",
                 f"{record.parameters:,}",
-                f"{record.gflops:.3f}",
-                f"{100 * record.metrics['top1']:.2f} %",
+                f"{row.gflops:.3f} ({row.gflops_image_size})",
+                f"{_percent(row.top1_measured)} ({row.image_size})",
                 f"{100 * record.metrics['top5']:.2f} %",
                 record.licence or "not stated",
             )
-            for record in records
+            for record, row in ((record, _result(record, {})) for record in records)
         ),
     )
 
