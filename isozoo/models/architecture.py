@@ -115,6 +115,11 @@ class Architecture:
         return BRANCH_LAYERS[self.block]
 
     @property
+    def features(self) -> int:
+        """Channels of the last feature map, which the classifier takes."""
+        return self.width * 2 ** (len(self.blocks) - 1) * self.expansion
+
+    @property
     def image_size(self) -> int:
         """Side in pixels of the images the original network was trained on."""
         return IMAGE_SIZES[self.stem]

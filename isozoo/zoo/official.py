@@ -127,8 +127,17 @@ def load_state_dict(
             f"these are not the weights of {name}: no key 'head.fc.weight' or 'fc.weight' holds a "
             f"matrix (found {keys}); give the checkpoint's state_dict and the network's name"
         )
-    changes = {"classes": head.shape[0], "dropout": dropout}
-    described = architecture(name, **{k: v for k, v in changes.items() if v is not None})
+    described = architecture(name)
+    classes, features = head.shape
+    # Before a network is built: with its own features, all its classes have room in the checkpoint.
+    if features != described.features or classes == 0:
+        raise WeightsError(
+            f"the checkpoint is not one of {name}: its classifier has the shape {head.shape}, and "
+            f"the network {described.features} features; check the network's name"
+        )
+    described = described.replace(
+        classes=classes, dropout=described.dropout if dropout is None else dropout
+    )
     model = Classifier(described, _labels(labels, described.classes), dtype=dtype)
     values = _matched(arrays, model, name)
     check_finite(values, f"the checkpoint given for {name}")

@@ -33,14 +33,15 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Mapping[str, Any]:
         path: File written by `torch.save`: a state_dict, bare or under `"net"`.
 
     Returns:
-        CPU tensors by key, none of them larger than the file.
+        CPU tensors by key, with at least one number each, all together no larger than the file.
 
     Raises:
         WeightsError: There is no such file; it is a web page, truncated, damaged, compressed,
-            larger than 2 GiB or no checkpoint at all; or it asks for code to be run.
+            larger than 2 GiB or no checkpoint at all; it holds anything but plain tensors; or it
+            asks for code to be run.
         MissingExtraError: PyTorch is not installed.
     """
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))
     check_container(path)
     torch = import_extra("torch")
     try:
@@ -79,13 +80,13 @@ def check_container(path: Path) -> None:
         found = "that is a folder" if path.is_dir() else "there is no such file"
         raise WeightsError(f"no checkpoint at {path}: {found}; give the path of a .pt file")
     size = path.stat().st_size
-    with path.open("rb") as stream:
-        start = stream.read(512)
     if size > LARGEST:
         raise WeightsError(
             f"{path} has {size:,} bytes, more than any checkpoint isozoo reads ({LARGEST:,}); "
             "check that it is the right file"
         )
+    with path.open("rb") as stream:
+        start = stream.read(512)
     if start.startswith(_ZIP):
         _check_archive(path, size)
     elif not start.startswith(_LEGACY):
@@ -173,17 +174,26 @@ def _refusal(path: Path, error: Exception) -> WeightsError:
 
 
 def _check_tensors(values: Mapping[str, Any], path: Path, torch: Any) -> None:
-    """Refuse tensors of other kinds than `torch.save` writes of a network."""
-    tensors = {key: value for key, value in values.items() if isinstance(value, torch.Tensor)}
-    for key, value in tensors.items():
+    """Refuse whatever `torch.save` does not write of a network, or takes more room than it had."""
+    for key, value in values.items():
+        if not isinstance(value, torch.Tensor):
+            raise WeightsError(
+                f"{path} holds '{key}' as a {type(value).__name__}, not as a tensor; give a "
+                "checkpoint that maps names to tensors, bare or under 'net'"
+            )
         plain = value.layout is torch.strided and value.device.type == "cpu"
         if not plain or value.is_quantized or value.is_complex():
             raise WeightsError(
                 f"{path} holds '{key}' as a tensor on {value.device} of type {value.dtype} and "
                 f"layout {value.layout}; only plain tensors of real numbers can be converted"
             )
+        if value.numel() == 0:
+            raise WeightsError(
+                f"{path} holds '{key}' with the shape {tuple(value.shape)}, which has room for no "
+                "number; do not use this file"
+            )
     # A view that repeats one number a million times takes no room in the file.
-    claimed = sum(value.numel() * value.element_size() for value in tensors.values())
+    claimed = sum(value.numel() * value.element_size() for value in values.values())
     size = path.stat().st_size
     if claimed > size:
         raise WeightsError(

@@ -185,6 +185,51 @@ def test_a_tensor_that_repeats_one_number_is_refused(tmp_path, zipped):
         read_checkpoint(path)
 
 
+@FORMATS
+@pytest.mark.parametrize("sides", [(10**12, 0), (0,), (2, 0, 3)])
+def test_a_tensor_without_numbers_is_refused(tmp_path, zipped, sides):
+    """A network of so many classes would be built for it."""
+    path = save({"net": {"head.fc.weight": torch.zeros(sides)}}, tmp_path / "best.pt", zipped)
+    shape = re.escape(str(sides))
+    with pytest.raises(WeightsError, match=rf"'head.fc.weight' with the shape {shape}, which has"):
+        convert_checkpoint(path, "r-isonet-8")
+
+
+def test_more_classes_than_fit_into_memory_are_refused(tmp_path):
+    """Few bytes for each class in the file, thousands of them in the network."""
+    path = save({"net": {"fc.weight": torch.ones(10**6, 1)}}, tmp_path / "best.pt", True)
+    with pytest.raises(WeightsError, match=r"shape \(1000000, 1\), and the network 2048 features"):
+        convert_checkpoint(path, "r-isonet-50")
+
+
+def twice(value, times):
+    for _ in range(times):
+        value = [value, value]
+    return value
+
+
+@FORMATS
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (twice(1.0, 100), "list"),
+        (np.ones(3).tolist(), "list"),
+        (1.0, "float"),
+        ({"net": torch.ones(3)}, "dict"),
+        (None, "NoneType"),
+        ("ten", "str"),
+    ],
+)
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_what_is_no_tensor_is_refused(tmp_path, zipped, value, kind, wrapped):
+    """Above all lists of lists, which the file holds once and an array a million times."""
+    net = {"head.fc.weight": torch.ones(2, 3), "net": value}
+    path = save({"net": net} if wrapped else {**net, "net": [value]}, tmp_path / "best.pt", zipped)
+    kind = kind if wrapped else "list"
+    with pytest.raises(WeightsError, match=rf"holds 'net' as a {kind}, not as a tensor; give"):
+        convert_checkpoint(path, "r-isonet-8")
+
+
 @pytest.mark.parametrize(
     ("tensor", "kind"),
     [

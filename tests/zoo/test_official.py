@@ -4,8 +4,10 @@ import keras
 import numpy as np
 import pytest
 
+import isozoo
 from isozoo.errors import UnknownNameError, WeightsError
 from isozoo.models.variables import named_values
+from isozoo.zoo import official
 from isozoo.zoo.official import load_state_dict, official_key
 from tests.keyed import Fixture, keyed_state_dict
 
@@ -181,6 +183,24 @@ def test_an_unknown_network_is_refused(risonet):
 def test_a_checkpoint_without_tensors_is_refused():
     with pytest.raises(WeightsError, match=r"no key .* \(found no keys\); give the checkpoint's"):
         load_state_dict({}, "r-isonet-20")
+
+
+@pytest.mark.parametrize("shape", [(10**9, 1), (10, 63), (0, 64)])
+def test_classes_without_features_build_no_network(risonet, shape, monkeypatch):
+    monkeypatch.setattr(official, "Classifier", None)
+    head = np.broadcast_to(np.float32(1), shape)
+    message = rf"not one of r-isonet-20: its classifier has the shape \({shape[0]}, {shape[1]}\)"
+    with pytest.raises(WeightsError, match=f"{message}, and the network 64 features"):
+        load_state_dict({"fc.weight": head}, "r-isonet-20")
+
+
+@pytest.mark.parametrize("name", ["isonet-8", "r-isonet-50", "fixup-20", "r-isonet-18-w32"])
+def test_an_architecture_knows_its_features(name):
+    described = isozoo.architecture(name)
+    assert isozoo.create(name, classes=2).head.get_layer("head_fc").kernel.shape == (
+        described.features,
+        2,
+    )
 
 
 def test_what_was_read_is_what_answers(golden):
