@@ -22,6 +22,7 @@ from rich.progress import (
 from isozoo.errors import WeightsError
 from isozoo.files import FileRecord
 from isozoo.models.architecture import architecture, split_name
+from isozoo.models.classifier import Classifier
 from isozoo.models.folder import write_folder
 from isozoo.models.manifest import Manifest
 from isozoo.zoo import catalog
@@ -70,7 +71,7 @@ def convert_checkpoint(
             released (`"r-isonet-50.imagenet"`), which are fetched from Google Drive.
         model: Name of the network (`"r-isonet-50"`), or of released weights where `source` is
             their checkpoint.
-        tag: What the weights were trained on, if `model` does not say it.
+        tag: What the weights were trained on, if `model`, or the name to fetch, does not say it.
         out: Folder to write. By default released weights go where `isozoo.load` finds them by
             name (`isozoo.zoo.store`), others to a folder of their name in the current one.
         labels: One name per class; by default ImageNet's for 1000 classes, else numbers.
@@ -94,9 +95,15 @@ def convert_checkpoint(
     record = _record(source, model, tag)
     _require_extra(record)
     with locked(record.name) if record.release else contextlib.nullcontext():
-        checkpoint = Path(source).expanduser() if model else fetch_release(record)
-        target = Path(out).expanduser() if out else _usual_place(record)
-        return _converted(checkpoint, record, target, labels)
+        if model:
+            checkpoint = Path(os.path.expanduser(source))
+            network = _network(checkpoint, record, labels)
+        else:
+            checkpoint = fetch_release(record)
+            with _deleted_if_refused(checkpoint, record):
+                network = _network(checkpoint, record, labels)
+        target = Path(os.path.expanduser(out)) if out else _usual_place(record)
+        return _written(network, checkpoint, record, target)
 
 
 def convert_release(record: catalog.Record) -> Path:
@@ -146,11 +153,8 @@ def fetch_release(record: catalog.Record) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         arrived = target.with_suffix(".fetched")
         _download(release, arrived, record.name)
-        try:
+        with _deleted_if_refused(arrived, record):
             check_container(arrived)
-        except WeightsError as error:
-            arrived.unlink()
-            raise WeightsError(f"{error}. {_by_hand(release, record.name)}") from error
         arrived.replace(target)
     return target
 
@@ -181,6 +185,17 @@ def _download(release: catalog.Release, target: Path, name: str) -> None:
             f"is kept in {target.parent}, and the same command goes on from there. "
             f"{_by_hand(release, name)}"
         ) from error
+
+
+@contextlib.contextmanager
+def _deleted_if_refused(fetched: Path, record: catalog.Record) -> Iterator[None]:
+    """Delete a fetched file that is refused, which would be found and refused again for ever."""
+    try:
+        yield
+    except WeightsError as error:
+        fetched.unlink(missing_ok=True)
+        how = f". {_by_hand(record.release, record.name)}" if record.release else ""
+        raise WeightsError(f"{error} (now deleted){how}") from error
 
 
 def _by_hand(release: catalog.Release, name: str) -> str:
@@ -215,19 +230,25 @@ def _record(source: str | os.PathLike[str], model: str | None, tag: str | None) 
     released = _released()
     if model is None:
         text = os.fspath(source)
-        if catalog.is_known(text):
-            return catalog.info(text)
+        # A file may be named like weights: r-isonet-50.pt.
+        if catalog.is_known(text) and not os.path.isfile(text):
+            return catalog.info(_tagged(text, tag))
         raise WeightsError(
             f"cannot tell which network '{text}' holds; say it, as in `isozoo convert {text} "
             f"--model r-isonet-50`. Without --model these can be fetched: {', '.join(released)}"
         )
-    base, named = split_name(model)
-    if tag and named and tag != named:
-        raise WeightsError(f"the model '{model}' has another tag than '{tag}'; give one of them")
-    tag = tag or named
-    full = f"{base}.{tag}" if tag else base
+    full = _tagged(model, tag)
+    base, tag = split_name(full)
     described = architecture(base)  # refuses a name that no network has
     return released.get(full) or catalog.Record(full, described.name, tag, 0, 0.0)
+
+
+def _tagged(name: str, tag: str | None) -> str:
+    """Return a name with its tag, which may be in it or beside it."""
+    base, named = split_name(name)
+    if tag and named and tag != named:
+        raise WeightsError(f"'{name}' has another tag than '{tag}'; give one of them")
+    return f"{base}.{tag}" if tag else name
 
 
 def _released() -> dict[str, catalog.Record]:
@@ -246,20 +267,25 @@ def _usual_place(record: catalog.Record) -> Path:
     return store_directory() / record.name if record.release else Path(record.name)
 
 
-def _converted(
-    checkpoint: Path, record: catalog.Record, target: Path, labels: Sequence[str] | None
-) -> Conversion:
+def _network(checkpoint: Path, record: catalog.Record, labels: Sequence[str] | None) -> Classifier:
     with _progress(SpinnerColumn()) as bars:
-        bars.add_task(f"Converting {record.name}", total=None)
-        model = load_state_dict(
+        bars.add_task(f"Reading {record.name}", total=None)
+        return load_state_dict(
             read_checkpoint(checkpoint),
             record.architecture,
             labels=labels,
             dropout=record.release.dropout if record.release else None,
         )
+
+
+def _written(
+    network: Classifier, checkpoint: Path, record: catalog.Record, target: Path
+) -> Conversion:
+    with _progress(SpinnerColumn()) as bars:
+        bars.add_task(f"Writing {record.name}", total=None)
         found = FileRecord.of(checkpoint)
         manifest = write_folder(
-            model,
+            network,
             target,
             tag=record.tag,
             licence=record.licence,

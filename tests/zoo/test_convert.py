@@ -90,6 +90,7 @@ def drive(zoo, tmp_path, monkeypatch, values):
     with zipfile.ZipFile(tmp_path / "authors.pt", "w") as file:
         file.writestr("best/data.pkl", b"numbers")
     drive.content = (tmp_path / "authors.pt").read_bytes()
+    (tmp_path / "r-isonet-8.pt").write_bytes(drive.content)
     modules = {
         "gdown": drive,
         "requests": types.SimpleNamespace(
@@ -207,6 +208,44 @@ def test_what_came_instead_of_a_checkpoint_is_not_kept(drive, content):
     assert convert_release(isozoo.info(NAME)) == stored(NAME)
 
 
+def test_a_fetched_checkpoint_that_is_refused_when_it_is_read_is_not_kept(drive, monkeypatch):
+    def refuse(path):
+        raise WeightsError(f"{path} is truncated or damaged: PyTorch cannot read it; fetch it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(convert, "read_checkpoint", refuse)
+        with pytest.raises(
+            WeightsError,
+            match=rf"{NAME}.pt is truncated .* \(now deleted\)\. Or open https://drive",
+        ):
+            isozoo.load(NAME)
+    assert list(downloads_directory().iterdir()) == []
+    assert convert_release(isozoo.info(NAME)) == stored(NAME)
+    assert drive.asked == ["abc123", "abc123"]
+
+
+def test_a_file_of_one_s_own_is_never_deleted(drive, tmp_path):
+    with pytest.raises(WeightsError, match="the checkpoint is not one of isonet-8: ") as found:
+        convert_checkpoint(tmp_path / "authors.pt", "isonet-8.imagenet")
+    assert "deleted" not in str(found.value)
+    assert (tmp_path / "authors.pt").is_file()
+
+
+def test_a_sound_download_is_kept_though_the_folder_cannot_be_written(drive, tmp_path):
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "diary.txt").write_text("mine")
+    with pytest.raises(WeightsError, match=r"it would replace diary.txt"):
+        convert_checkpoint(NAME, out=tmp_path / "taken")
+    assert [path.name for path in downloads_directory().iterdir()] == [f"{NAME}.pt"]
+
+
+def test_a_name_to_fetch_takes_its_tag_from_beside_it(drive):
+    assert convert_checkpoint("r-isonet-8", tag="imagenet").folder == stored(NAME)
+    with pytest.raises(UnknownNameError, match=r"unknown weights .r-isonet-8.imagenet-nodropout."):
+        convert_checkpoint("r-isonet-8", tag="imagenet-nodropout")
+    assert drive.asked == ["abc123"]
+
+
 @pytest.mark.parametrize("name", ["r-isonet-8.pets", "resnet-8"])
 def test_what_nobody_released_cannot_be_fetched(drive, name):
     with pytest.raises(
@@ -268,7 +307,18 @@ def test_any_other_file_goes_into_a_folder_of_its_name(drive, tmp_path):
         (
             {"source": "authors.pt", "model": NAME, "tag": "cats"},
             WeightsError,
-            "the model 'r-isonet-8.imagenet' has another tag than 'cats'",
+            "'r-isonet-8.imagenet' has another tag than 'cats'; give one of them",
+        ),
+        (
+            {"source": NAME, "tag": "cats"},
+            WeightsError,
+            "'r-isonet-8.imagenet' has another tag than 'cats'; give one of them",
+        ),
+        (
+            {"source": "r-isonet-8.pt"},
+            WeightsError,
+            "cannot tell which network 'r-isonet-8.pt' holds; say it, as in `isozoo convert "
+            "r-isonet-8.pt --model r-isonet-50`",
         ),
         (
             {"source": "authors.pt", "model": "risonet-8"},
