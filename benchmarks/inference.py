@@ -14,8 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import re
 import statistics
 import time
 from pathlib import Path
@@ -24,6 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import numpy as np
+from machine import machine
 from rich.console import Console
 from rich.progress import track
 
@@ -78,20 +77,6 @@ def measure(names: list[str], batch_size: int, repeats: int) -> list[dict]:
         }
         for name, model in models.items()
     ]
-
-
-def machine() -> dict[str, str | int | None]:
-    """Return what the numbers depend on."""
-    info = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*: (.+)", info.read_text()) if info.exists() else None
-    return {
-        "processor": found[1] if found else platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "keras": keras.__version__,
-        "backend": keras.backend.backend(),
-    }
 
 
 def main() -> None:

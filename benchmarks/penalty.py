@@ -4,8 +4,7 @@
 
 Compares, in one run and in turns, isozoo's default (`fastest`) and each method for all kernels with
 the paper's form (`convolution`, which on the TensorFlow backend is `tf.nn.conv2d`), in float32,
-compiled as a graph. Quote the
-ratio, not the milliseconds: machines differ and are shared.
+compiled as a graph. Quote the ratio, not the milliseconds: machines differ and are shared.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -21,11 +19,12 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import keras
 import numpy as np
 import tensorflow as tf
+from machine import machine
 
 import isozoo
+from isozoo.files import atomic_write
 from isozoo.regularizers import METHODS, convolutions, is_constrained, orthogonality_penalty
 
 
@@ -95,16 +94,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write the result as JSON here")
     args = parser.parse_args()
     result = {
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
-        "versions": {"keras": keras.__version__, "tensorflow": tf.__version__},
+        "machine": machine() | {"tensorflow": tf.__version__},
         "rounds": args.rounds,
         "networks": [compare(name, args.rounds) for name in args.names],
     }
-    text = json.dumps(result, indent=2)
-    print(text)
+    text = json.dumps(result, indent=2) + "\n"
+    print(text, end="")
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(text + "\n")
+        atomic_write(args.out, text)
 
 
 if __name__ == "__main__":

@@ -64,6 +64,7 @@ CHANGES = {
     "prepared differently": lambda folder: prepared_differently(load_folder(folder)),
     "another precision": lambda folder: adapt(load_folder(folder), dtype="mixed_bfloat16"),
     "rounded": lambda folder: adapt(load_folder(folder), dtype="float16"),
+    "another dropout": lambda folder: isozoo.load(folder, dropout=0.25),
     "a new head": lambda folder: isozoo.load(folder, classes=3),
     "a copy": lambda folder: isozoo.Classifier.from_config(load_folder(folder).get_config()),
 }
