@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -45,6 +46,31 @@ def labels_of(classes: Iterable[str]) -> tuple[str, ...]:
     names = tuple(classes)
     known = imagenet_classes()
     return tuple(known[name] for name in names) if all(name in known for name in names) else names
+
+
+def distinct_labels(labels: Iterable[str]) -> tuple[str, ...]:
+    """Return the labels of a network's classes, checked to be distinct texts.
+
+    Raises:
+        ValueError: A label is not a text, or is there more than once.
+
+    Example:
+        >>> distinct_labels(["cat", "dog"])
+        ('cat', 'dog')
+    """
+    names = tuple(labels)
+    for name in names:
+        if not isinstance(name, str):
+            raise ValueError(
+                f"labels must be texts, got {name!r} of type {type(name).__name__}; write "
+                f"'{name}' for it"
+            )
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ValueError(
+            f"labels must be distinct, got {twice[0]!r} more than once; give each class its own"
+        )
+    return tuple(str(name) for name in names)  # NumPy's texts become plain ones
 
 
 def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:

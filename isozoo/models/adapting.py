@@ -11,6 +11,7 @@ import numpy as np
 
 from isozoo.data.channels import adapted_kernel
 from isozoo.errors import WeightsError
+from isozoo.models.backbone import resolve_input_shape
 from isozoo.models.classifier import Classifier
 from isozoo.models.variables import named_values, named_variables
 
@@ -38,15 +39,16 @@ def adapt(
         dropout: Probability of dropping a pooled feature in training, in [0, 1).
         dtype: Dtype policy of the layers.
         input_shape: Shape of one image, in the model's data format. If it fixes a square, the
-            preprocessing cuts that square, resizing in the old proportion.
+            preprocessing cuts that square, resizing in the old proportion; fixed to another shape
+            the network takes arrays only, as pictures are cut to squares.
 
     Returns:
         The new classifier, or `model` itself if nothing is asked for. If the model has a
         `load_report`, so has the result, with the variables that are fresh or adapted.
 
     Raises:
-        ValueError: A value is out of its range, `classes` is a text, or `input_shape` has other
-            channels than the network.
+        ValueError: A value is out of its range, `classes` is a text or holds labels that are not
+            distinct texts, or `input_shape` has other channels than the network.
         WeightsError: A trained value is out of the range of `dtype`.
 
     Example:
@@ -58,21 +60,24 @@ def adapt(
     asked = (classes, in_channels, dropout, dtype, input_shape)
     if all(value is None for value in asked):
         return model
-    labels = _labels(classes, model)
-    changes = {"classes": len(labels), "channels": in_channels, "dropout": dropout}
+    count, labels = (None, model.labels) if classes is None else split_classes(classes)
+    changes = {"classes": count, "channels": in_channels, "dropout": dropout}
     described = model.architecture.replace(
         **{name: value for name, value in changes.items() if value is not None}
     )
     preprocessing = model.preprocessing
     if described.channels != preprocessing.channels:
         preprocessing = preprocessing.with_channels(described.channels)
-    if input_shape is not None:
+    if input_shape is None:
+        input_shape = _with_channels(model, described.channels)
+    else:
+        input_shape = resolve_input_shape(input_shape, described.channels, model.data_format)
         preprocessing = preprocessing.with_size(_side(input_shape, model.data_format))
     other = Classifier(
         described,
         labels,
         preprocessing,
-        input_shape or _with_channels(model, described.channels),
+        input_shape,
         model.data_format,
         dtype=model.dtype_policy if dtype is None else dtype,
     )
@@ -86,18 +91,22 @@ def adapt(
     return other
 
 
-def _labels(classes: int | Sequence[str] | None, model: Classifier) -> tuple[str, ...]:
-    if classes is None:
-        return model.labels
+def split_classes(classes: int | Sequence[str]) -> tuple[int, Sequence[str] | None]:
+    """Return a number of classes and their labels, None if only the number was given.
+
+    Raises:
+        ValueError: `classes` is a text.
+
+    Example:
+        >>> split_classes(["cat", "dog"]), split_classes(10)
+        ((2, ['cat', 'dog']), (10, None))
+    """
     if isinstance(classes, str):
         raise ValueError(
             f"classes must be a number or a list of labels, got the text {classes!r}; write "
             f"{classes if classes.isdigit() else [classes]}"
         )
-    if isinstance(classes, Sequence):
-        return tuple(classes)
-    count = model.architecture.replace(classes=classes).classes
-    return tuple(str(index) for index in range(count))
+    return (len(classes), classes) if isinstance(classes, Sequence) else (classes, None)
 
 
 def _side(input_shape: tuple[int | None, ...], data_format: str) -> int | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -36,14 +37,36 @@ def resolve_input_shape(
         any_size = (channels, None, None)
     if input_shape is None:
         return any_size
-    shape = tuple(input_shape)
+    try:
+        shape = tuple(None if side is None else operator.index(side) for side in input_shape)
+    except TypeError:
+        shape = ()
     axis = -1 if data_format == "channels_last" else 0
-    if len(shape) != 3 or shape[axis] != channels:
+    whole = all(side is None or side >= 1 for side in shape)
+    if len(shape) != 3 or shape[axis] != channels or not whole:
         raise ValueError(
-            f"input_shape {shape} does not fit a network of {channels} input channels in "
+            f"input_shape {input_shape} does not fit a network of {channels} input channels in "
             f"{data_format}; give {any_size} or the same with fixed height and width"
         )
     return shape
+
+
+def frozen_config(model: keras.Model, parts: Iterable[keras.layers.Layer]) -> dict[str, Any]:
+    """Return the entry of a model's configuration that names its frozen parts, if it has any."""
+    names = [part.name for part in parts if not part.trainable]
+    return {"frozen": names} if names or not model.trainable else {}
+
+
+def set_frozen(parts: Iterable[keras.layers.Layer], frozen: Sequence[str] | None) -> None:
+    """Freeze the named parts of a model and no others, or leave all as they are for None.
+
+    Args:
+        parts: The parts, each before those that it holds, as freezing it freezes them too.
+        frozen: What `frozen_config` returned, if it did.
+    """
+    if frozen is not None:
+        for part in parts:
+            part.trainable = part.name not in frozen
 
 
 @keras.saving.register_keras_serializable(package="isozoo")
@@ -158,7 +181,7 @@ class Backbone(keras.Model):
                 layer.trainable = False
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor arguments."""
+        """Return the constructor arguments, and the names of the frozen layers if there are any."""
         return {
             "name": self.name,
             "trainable": self.trainable,
@@ -166,9 +189,14 @@ class Backbone(keras.Model):
             "architecture": self.architecture.to_dict(),
             "input_shape": list(self.input_shape[1:]),
             "data_format": self.data_format,
+            **frozen_config(self, self.layers),
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> Backbone:
         """Build the model from `get_config`'s result."""
-        return cls(**config)
+        arguments = dict(config)
+        frozen = arguments.pop("frozen", None)
+        backbone = cls(**arguments)
+        set_frozen(backbone.layers, frozen)
+        return backbone

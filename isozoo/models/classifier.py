@@ -10,10 +10,11 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from isozoo.data.labels import distinct_labels
 from isozoo.data.preprocessing import IMAGENET, Preprocessing
 from isozoo.layers import ScalarBias
 from isozoo.models.architecture import Architecture
-from isozoo.models.backbone import Backbone
+from isozoo.models.backbone import Backbone, frozen_config, set_frozen
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo
@@ -68,7 +69,7 @@ class Classifier(keras.Model):
 
     Args:
         architecture: The network's description, or its `to_dict()`.
-        labels: One name per class, in the order of the logits; numbers if None.
+        labels: One name per class, distinct, in the order of the logits; numbers if None.
         preprocessing: How a picture becomes an input; by default the architecture's usual one.
         input_shape: Shape of one image; height and width of any size if None.
         data_format: `"channels_last"` or `"channels_first"`; Keras's default if None.
@@ -83,8 +84,8 @@ class Classifier(keras.Model):
         Logits `(batch, classes)`.
 
     Raises:
-        ValueError: The number of labels is not the number of classes, or `input_shape` or
-            `preprocessing` has other channels than the architecture.
+        ValueError: The number of labels is not the number of classes, they are not distinct texts,
+            or `input_shape` or `preprocessing` has other channels than the architecture.
 
     Reference:
         Qi et al., "Deep Isometric Learning for Visual Recognition", ICML 2020.
@@ -118,6 +119,7 @@ class Classifier(keras.Model):
                 f"{len(labels)} labels were given for {architecture.classes} classes; "
                 "give one label per class"
             )
+        labels = distinct_labels(labels)
         if preprocessing is None:
             preprocessing = PREPROCESSING[architecture.stem].with_channels(architecture.channels)
         elif not isinstance(preprocessing, Preprocessing):
@@ -139,7 +141,7 @@ class Classifier(keras.Model):
         )
         self.dtype_policy = policy
         self.architecture = architecture
-        self.labels = tuple(labels)
+        self.labels = labels
         self.preprocessing = preprocessing
         self.backbone = backbone
         self.head = head
@@ -164,7 +166,9 @@ class Classifier(keras.Model):
 
         Raises:
             ImageError: A picture cannot be read; the message names it.
+            ValueError: The network's `input_shape` is fixed to another than preprocessing makes.
         """
+        self._check_sides()
         batch = np.stack([self.preprocessing(image) for image in _as_list(images)])
         return batch if self.data_format == "channels_last" else batch.transpose(0, 3, 1, 2)
 
@@ -185,7 +189,8 @@ class Classifier(keras.Model):
 
         Raises:
             ImageError: A picture cannot be read; the message names it.
-            ValueError: `top` or `batch_size` is below 1.
+            ValueError: `top` or `batch_size` is below 1, or the network's `input_shape` is fixed to
+                another than preprocessing makes.
         """
         if top < 1 or batch_size < 1:
             raise ValueError(f"top and batch_size must be at least 1, got {top} and {batch_size}")
@@ -196,6 +201,18 @@ class Classifier(keras.Model):
             probabilities = ops.convert_to_numpy(ops.softmax(self(batch, training=False)))
             results.extend(self._ranked(row, top) for row in probabilities)
         return results
+
+    def _check_sides(self) -> None:
+        """Refuse to preprocess for a network that takes images of another shape only."""
+        size, shape = self.preprocessing.size, self.backbone.input_shape[1:]
+        sides = shape[:2] if self.data_format == "channels_last" else shape[1:]
+        if any(side not in (None, size) for side in sides):
+            fixed = "x".join(str(side or "any") for side in sides)
+            raise ValueError(
+                f"the network's input is fixed to {fixed}, preprocessing makes {size}x{size}; give "
+                "isozoo.load a square input_shape, which preprocessing follows, or call the "
+                "network on arrays of its shape"
+            )
 
     def _ranked(self, probabilities: np.ndarray, top: int) -> list[Prediction]:
         order = np.argsort(-probabilities, kind="stable")[:top]
@@ -296,24 +313,25 @@ class Classifier(keras.Model):
         )
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor arguments, and the names of the frozen layers."""
+        """Return the constructor arguments, and the names of the frozen layers if there are any."""
+        encoder = self.backbone.get_config()
+        encoder.pop("frozen", None)
         return {
-            **self.backbone.get_config(),
+            **encoder,
             "name": self.name,
             "trainable": self.trainable,
             "labels": list(self.labels),
             "preprocessing": self.preprocessing.to_dict(),
-            "frozen": [layer.name for layer in self._parts() if not layer.trainable],
+            **frozen_config(self, self._parts()),
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> Classifier:
         """Build the model from `get_config`'s result."""
-        arguments = {key: value for key, value in config.items() if key != "frozen"}
+        arguments = dict(config)
+        frozen = arguments.pop("frozen", None)
         model = cls(**arguments)
-        if "frozen" in config:
-            for layer in model._parts():
-                layer.trainable = layer.name not in config["frozen"]
+        set_frozen(model._parts(), frozen)
         return model
 
     def _parts(self) -> list[keras.layers.Layer]:

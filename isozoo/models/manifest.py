@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from isozoo.data.labels import distinct_labels
 from isozoo.data.preprocessing import Preprocessing
 from isozoo.errors import IsozooError, WeightsError
 from isozoo.files import FileRecord, sha256_file
@@ -218,10 +219,10 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "variables": (dict,),
 }
 #: Keys that older folders do not have, and what they then mean.
-_LATER = {"source": None}
+_LATER: dict[str, Any] = {"source": None}
 _CONVERTED = {
     "architecture": Architecture.from_dict,
-    "labels": lambda value: tuple(_each(value, str)),
+    "labels": distinct_labels,
     "metrics": lambda value: dict(zip(value, _each(value.values(), (int, float)), strict=True)),
     "preprocessing": Preprocessing.from_dict,
     "input_shape": lambda value: tuple(_each(value, (int, _NONE))),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import keras
 
-from isozoo.models.adapting import adapt
+from isozoo.models.adapting import adapt, split_classes
 from isozoo.models.architecture import architecture
 from isozoo.models.backbone import Backbone
 from isozoo.models.classifier import Classifier
@@ -51,7 +51,8 @@ def load(
             `"mixed_bfloat16"`, `"mixed_float16"` or `"float64"`; the weights' own if None.
         data_format: `"channels_last"` or `"channels_first"`; Keras's default if None.
         input_shape: Shape of one image; the weights' own (usually any size) if None. If it fixes a
-            square, pictures are resized and cropped to that square.
+            square, pictures are resized and cropped to that square; fixed to another shape the
+            network takes arrays only.
         freeze: Stages to take out of training, of `backbone.stages`: `"stem"`, `"s1"`, `"s2"`, ...,
             one or several, or `"backbone"` for all. Frozen batch normalisation uses its running
             statistics also in training.
@@ -150,7 +151,7 @@ def load_backbone(
 
 def create(
     name: str,
-    classes: int | None = None,
+    classes: int | Sequence[str] | None = None,
     dropout: float | None = None,
     labels: Sequence[str] | None = None,
     *,
@@ -163,9 +164,9 @@ def create(
 
     Args:
         name: Name of an architecture, such as `"isonet-101"`.
-        classes: Number of classes; that of the labels, or 1000, if None.
+        classes: Number of classes, or their labels; that of `labels`, or 1000, if None.
         dropout: Probability of dropping a pooled feature, in [0, 1); the family's if None.
-        labels: One name per class; numbers if None.
+        labels: One name per class, if `classes` does not give them; numbers if None.
         in_channels: Number of image channels; 3 if None.
         input_shape: Shape of one image; height and width of any size if None.
         dtype: Dtype policy of the layers; Keras's default if None.
@@ -176,17 +177,22 @@ def create(
 
     Raises:
         UnknownNameError: No such architecture; the nearest names are given.
-        ValueError: `labels` and `classes` disagree, or a value is out of its range.
+        ValueError: `labels` and `classes` disagree or both give labels, labels are not distinct
+            texts, or a value is out of its range.
 
     Example:
-        >>> model = create("isonet-8", labels=["cat", "dog"], dropout=0.5)
+        >>> model = create("isonet-8", ["cat", "dog"], dropout=0.5)
         >>> model.output_shape, model.architecture.dropout
         ((None, 2), 0.5)
     """
     described = architecture(name)
-    if classes is None and labels is not None:
-        classes = len(labels)
-    changes = {"classes": classes, "dropout": dropout, "channels": in_channels}
+    count = None if labels is None else len(labels)
+    if classes is not None:
+        count, named = split_classes(classes)
+        if named is not None and labels is not None:
+            raise ValueError("classes and labels both give the names of the classes; give one")
+        labels = labels if named is None else named
+    changes = {"classes": count, "dropout": dropout, "channels": in_channels}
     described = described.replace(**{k: v for k, v in changes.items() if v is not None})
     return Classifier(described, labels, None, input_shape, data_format, dtype=dtype)
 

@@ -124,7 +124,12 @@ def test_a_fixed_shape_follows_the_channels(data_format):
         ({"classes": "cat"}, r"got the text 'cat'; write \['cat'\]"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
         ({"dtype": "flot32"}, "unknown dtype 'flot32'; did you mean 'float32'"),
-        ({"input_shape": (32, 32)}, "does not fit a network of 3 input channels"),
+        *(
+            ({"input_shape": shape}, "does not fit a network of 3 input channels")
+            for shape in ((32, 32), (48,), 48, np.int64(48), "48", (48.0, 48.0, 3), (0, 0, 3))
+        ),
+        ({"classes": ["a", "a"]}, "labels must be distinct, got 'a' more than once"),
+        ({"classes": [0, 1]}, "labels must be texts, got 0 of type int; write '0' for it"),
     ],
 )
 def test_what_cannot_be_is_refused(model, options, message):
@@ -176,8 +181,25 @@ def test_a_fixed_square_is_what_pictures_become(model):
     new = adapt(model, input_shape=(48, 48, 3))
     assert (new.preprocessing.size, new.preprocessing.resize) == (48, 48)
     assert len(new.classify(np.zeros((100, 80, 3), "uint8"))) == 1
-    for shape in ((None, None, 3), (48, 64, 3)):
-        assert adapt(model, input_shape=shape).preprocessing == model.preprocessing
+    assert adapt(model, input_shape=(None, None, 3)).preprocessing == model.preprocessing
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize(
+    ("sides", "fixed"), [((40, 64), "40x64"), ((48, None), "48xany"), ((32, 64), "32x64")]
+)
+def test_a_fixed_shape_that_is_no_square_takes_arrays_and_no_pictures(data_format, sides, fixed):
+    old = isozoo.create("r-isonet-8", classes=3, data_format=data_format)
+    shape = (*sides, 3) if data_format == "channels_last" else (3, *sides)
+    new = adapt(old, input_shape=shape)
+    assert new.preprocessing == old.preprocessing
+    arrays = np.zeros((1, *(side or 40 for side in shape)), "float32")
+    assert new(arrays).shape == (1, 3)
+    for ask in (new.classify, new.preprocess):
+        with pytest.raises(
+            ValueError, match=f"input is fixed to {fixed}, preprocessing makes 32x32; give .*square"
+        ):
+            ask(np.zeros((40, 64, 3), "uint8"))
 
 
 def test_dropout_is_of_training_only(model, expected):
@@ -291,6 +313,23 @@ def test_what_is_frozen_survives_keras_files(tmp_path):
     assert [v.path for v in again.trainable_variables] == [
         v.path for v in model.trainable_variables
     ]
+
+
+def test_what_is_frozen_stays_frozen_inside_of_another_model(tmp_path):
+    backbone = trained("resnet-8").backbone
+    assert "frozen" not in backbone.get_config()
+    backbone.freeze(["stem", "s1"])
+    images = keras.Input((32, 32, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(backbone(images))
+    outer = keras.Model(images, keras.layers.Dense(2)(pooled))
+    outer.save(tmp_path / "outer.keras")
+    again = keras.saving.load_model(tmp_path / "outer.keras")
+    frozen = [layer.name for layer in again.get_layer("backbone").layers if not layer.trainable]
+    assert frozen == [layer.name for layer in backbone.layers if not layer.trainable]
+    assert {name.split("_")[0] for name in frozen} == {"stem", "s1"}
+    np.testing.assert_array_equal(
+        numpy(again(IMAGES, training=True)), numpy(outer(IMAGES, training=True))
+    )
 
 
 def test_an_unknown_stage_names_the_nearest(model):

@@ -71,6 +71,14 @@ def test_channels_first_gives_the_same_numbers(name):
         ({"input_shape": (32, 32, 4)}, r"\(32, 32, 4\) does not fit a network of 3 input channels"),
         ({"input_shape": (32, 32)}, r"does not fit .* give \(None, None, 3\) or the same with"),
         (
+            {"input_shape": np.int64(48)},
+            "input_shape 48 does not fit a network of 3 input channels",
+        ),
+        (
+            {"input_shape": (48, 48), "data_format": "channels_first"},
+            r"\(48, 48\) does not fit .* give \(3, None, None\) or the same with",
+        ),
+        (
             {"input_shape": (32, 32, 3), "data_format": "channels_first"},
             r"in channels_first; give \(3, None, None\)",
         ),

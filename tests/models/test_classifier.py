@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from isozoo.data.labels import imagenet_classes
 from isozoo.data.preprocessing import IMAGENET, Preprocessing
 from isozoo.errors import ImageError
 from isozoo.models import architecture
@@ -137,6 +138,27 @@ def test_labels_must_be_one_per_class(labels):
         ValueError, match=f"{len(labels)} labels were given for 4 classes; give one"
     ):
         Classifier(architecture("r-isonet-8", classes=4), labels=labels)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["ant", "bee", "ant", "cow"], "labels must be distinct, got 'ant' more than once"),
+        (["ant", "bee", 3, "cow"], "labels must be texts, got 3 of type int; write '3' for it"),
+        ([None, "bee", "ant", "cow"], "labels must be texts, got None of type NoneType"),
+    ],
+)
+def test_labels_must_be_distinct_texts(labels, message):
+    with pytest.raises(ValueError, match=message):
+        Classifier(architecture("r-isonet-8", classes=4), labels=labels)
+
+
+def test_labels_may_be_imagenets_numbers_or_numpys_texts():
+    for labels in (list(imagenet_classes().values()), [str(number) for number in range(1000)]):
+        model = Classifier(architecture("r-isonet-8", classes=1000), labels=labels)
+        assert model.labels == tuple(labels)
+    model = Classifier(architecture("r-isonet-8", classes=2), labels=np.array(["ant", "bee"]))
+    assert [type(label) for label in model.labels] == [str, str]
 
 
 def test_classes_without_labels_are_numbered():

@@ -219,6 +219,7 @@ def test_a_frozen_and_adapted_encoder(zoo, expected):
 def test_a_folder_says_nothing_of_frozen_layers(zoo, tmp_path):
     model = isozoo.load("r-isonet-8.pets", freeze="backbone", in_channels=1)
     model.save_pretrained(tmp_path / "mine")
+    assert "frozen" not in (tmp_path / "mine" / "config.json").read_text()
     again = isozoo.load(tmp_path / "mine")
     assert all(layer.trainable for layer in again.backbone.layers)
     assert again.preprocessing == model.preprocessing
@@ -295,6 +296,9 @@ def test_an_untrained_network_is_as_asked():
     assert model.dtype_policy.name == "mixed_bfloat16"
     assert isozoo.create("r-isonet-8").architecture == isozoo.architecture("r-isonet-8")
     assert isozoo.create("isonet-8", labels="abc").labels == ("a", "b", "c")
+    named = isozoo.create("isonet-8", ["cat", "dog"])
+    assert (named.labels, named.output_shape) == (("cat", "dog"), (None, 2))
+    assert isozoo.create("isonet-8", 2, labels=["cat", "dog"]).labels == named.labels
     assert isozoo.create("isonet-8", dropout=0.0).architecture.dropout == 0.0
     grey = isozoo.create("isonet-8", classes=2, in_channels=1)
     assert grey.input_shape == (None, None, None, 1)
@@ -308,6 +312,12 @@ def test_an_untrained_network_is_as_asked():
         ({"name": "risonet-18"}, "unknown architecture 'risonet-18'; did you mean 'r-isonet-18'"),
         ({"name": "isonet-18.imagenet"}, "unknown architecture .* did you mean 'isonet-18'"),
         ({"name": "isonet-8", "classes": 3, "labels": ["a"]}, "1 labels were given for 3 classes"),
+        (
+            {"name": "isonet-8", "classes": ["a"], "labels": ["a"]},
+            "classes and labels both give the names of the classes; give one",
+        ),
+        ({"name": "isonet-8", "classes": "cat"}, r"got the text 'cat'; write \['cat'\]"),
+        ({"name": "isonet-8", "classes": ["a", "a"]}, "labels must be distinct, got 'a' more"),
         ({"name": "isonet-8", "dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
         ({"name": "isonet-8", "input_shape": (32, 32, 1)}, "does not fit a network of 3 input"),
         ({"name": "isonet-8", "in_channels": 0}, "channels must be at least 1, got 0"),
