@@ -154,13 +154,11 @@ def results_csv() -> str:
 def results_table() -> str:
     """Return the rows of `results.csv` for a reader of the site."""
     return _table(
-        "weights|family|depth:|parameters:|GFLOPs (at px):|top-1 measured:|top-1 reported:|"
+        "weights|parameters:|GFLOPs (at px):|top-1 measured:|top-1 reported:|"
         "image px:|images/s:|size:|recipe|licence",
         (
             (
                 f"`{row.name}`",
-                row.family,
-                str(row.depth),
                 f"{row.parameters:,}",
                 f"{row.gflops:.3f} ({row.gflops_image_size})",
                 _percent(row.top1_measured),
