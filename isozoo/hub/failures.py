@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import json
+import sys
 from collections.abc import Iterator
 from typing import cast
 
 from huggingface_hub import constants
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+from huggingface_hub.errors import (
+    FileMetadataError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+)
 
 from isozoo.errors import WeightsError
 
 #: The base error of httpx, under whichever name huggingface_hub brings that library.
 HTTPError = cast(type[Exception], HfHubHTTPError.__bases__[0])
+#: That of an address that is none, which httpx does not count among the former.
+_InvalidURL = cast(type[Exception], sys.modules[HTTPError.__module__].InvalidURL)
+#: What huggingface_hub meets where an answer is not the Hub's.
+_FOREIGN = (FileMetadataError, json.JSONDecodeError, UnicodeDecodeError, KeyError)
 #: Everything that goes wrong between here and a file on disk. A header that is no number is a
 #: ValueError; huggingface_hub wraps the failures of large files into RuntimeErrors.
-_FAILURES = (HTTPError, OSError, RuntimeError, ValueError)
+_FAILURES = (HTTPError, _InvalidURL, OSError, RuntimeError, ValueError, KeyError)
 
+_BUSY = "the server is in trouble: try again later"
 _ADVICE = {
     401: "there is no such repository, or it is private: check the name, or log in with "
     "`hf auth login` or token=",
     403: "access is refused: accept the repository's terms on its page, or use a token that has "
     "the right to this",
     404: "there is no such repository, revision or file: check the names",
+    408: _BUSY,
     429: "too many requests: wait some minutes, or log in with `hf auth login`",
 }
-_BUSY = "the server is in trouble: try again later"
 
 
 @contextlib.contextmanager
@@ -52,12 +66,21 @@ def reason(error: BaseException) -> str:
     if wrapped and error.__cause__ is not None:
         return reason(error.__cause__)
     if isinstance(error, HfHubHTTPError):
-        status = error.response.status_code
-        return f"{constants.ENDPOINT} answered {status}, {_ADVICE.get(status, _BUSY)}"
+        return f"{constants.ENDPOINT} answered {_status(error)}"
     if isinstance(error, OfflineModeIsEnabled):
         return (
             "HF_HUB_OFFLINE or local_files_only forbids to ask the Hub for what is not in the "
             "cache; fetch it once without"
+        )
+    if isinstance(error, _FOREIGN):
+        return (
+            f"{constants.ENDPOINT} answers, but not as the Hub does; look whether this network "
+            "wants you to log in first, and whether HF_ENDPOINT is right, then try again"
+        )
+    if isinstance(error, _InvalidURL):
+        return (
+            f"{constants.ENDPOINT} or the proxy's address is none ({error}); check HF_ENDPOINT "
+            "and HTTPS_PROXY"
         )
     if isinstance(error, HTTPError):
         return (
@@ -65,10 +88,27 @@ def reason(error: BaseException) -> str:
             "connection, the proxy and HF_ENDPOINT"
         )
     if isinstance(error, OSError) and error.errno is not None:
-        place = f" ({error.filename})" if error.filename else ""
-        return (
-            f"{error.strerror}{place}; make room in the cache, or choose another with cache_dir= "
-            "or HF_HOME"
-        )
+        return _disk(error)
     # huggingface_hub adds lines of advice on its own arguments.
-    return f"{str(error).partition(chr(10))[0] or type(error).__name__}; try again"
+    told = str(error).partition("\n")[0] or type(error).__name__
+    return f"{told}; {'check the name' if isinstance(error, HFValidationError) else 'try again'}"
+
+
+def _status(error: HfHubHTTPError) -> str:
+    """Return a refusing server's status, and what it means or what the server says of it."""
+    status = error.response.status_code
+    if status in _ADVICE or status >= 500:
+        return f"{status}, {_ADVICE.get(status, _BUSY)}"
+    said = " ".join((error.server_message or error.response.reason_phrase).split())
+    said = "".join(letter for letter in said[:200] if letter.isprintable())
+    return f"{status}, '{said}': change what it objects to, trying again will not help"
+
+
+def _disk(error: OSError) -> str:
+    place = f" ({error.filename})" if error.filename else ""
+    advice = (
+        "give a shorter name"
+        if error.errno == errno.ENAMETOOLONG
+        else "make room in the cache, or choose another with cache_dir= or HF_HOME"
+    )
+    return f"{error.strerror}{place}; {advice}"

@@ -88,19 +88,20 @@ def fetch_unpinned(
     Raises:
         WeightsError: As for `fetch`, or the file is larger than `limit`.
     """
-    wanted = Revision(repository, revision or "main", cache_dir, token, local_files_only)
+    asked = "main" if revision is None else revision
+    wanted = Revision(repository, asked, cache_dir, token, local_files_only)
     with one_error(f"cannot fetch {name} of {wanted}"):
         cached = wanted.cached(name)
         sound = cached is not None and not _is_changed(cached)
         if cached is not None and sound and COMMIT.fullmatch(wanted.revision):
-            return cached
+            return _within(limit, cached, wanted)
         try:
             answer = wanted.ask(name)
         except (HTTPError, OSError) as error:
             if cached is None or not sound or is_refusal(error):
                 raise
             logger.info("%s: %s; using what was fetched before", repository, reason(error))
-            return cached
+            return _within(limit, cached, wanted)
         if answer.size is not None and answer.size > limit:
             raise _too_large(name, wanted, answer.size, limit)
         if cached is not None and not sound:
@@ -149,6 +150,14 @@ def _fetch_pinned(revision: Revision, name: str, record: FileRecord) -> Path:
         f"{name} of {revision} came damaged twice: {damage} ({path}, now deleted); try again "
         "later, or from another network"
     )
+
+
+def _within(limit: int, path: Path, revision: Revision) -> Path:
+    """Return a cached file, which another program may have fetched, unless it is too large."""
+    size = path.stat().st_size
+    if size > limit:
+        raise _too_large(path.name, revision, size, limit)
+    return path
 
 
 def _too_large(name: str, revision: Revision, size: object, limit: int) -> WeightsError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,6 +24,7 @@ def push(
     commit_message: str | None = None,
     revision: str | None = None,
     create_pr: bool = False,
+    names: Iterable[str] | None = None,
     stale: Iterable[str] = (),
 ) -> CommitInfo:
     """Upload a folder's files as one new commit, and compare what the Hub then has with them.
@@ -37,6 +39,8 @@ def push(
         commit_message: First line of the commit's message.
         revision: Branch, made if needed; `main` if None.
         create_pr: Whether to open a pull request instead.
+        names: Plain names of the files to upload, where the folder has them; all its files, but
+            not its folders, if None.
         stale: Plain names of files that the same commit deletes, where the folder lacks them.
 
     Returns:
@@ -45,6 +49,12 @@ def push(
     Raises:
         WeightsError: The Hub cannot be reached, refuses, or does not have what was sent.
     """
+    wanted = None if names is None else set(names)
+    paths = sorted(
+        path
+        for path in Path(folder).iterdir()
+        if path.is_file() and (wanted is None or path.name in wanted)
+    )
     api = HfApi(token=token, library_name="isozoo")
     with one_error(f"cannot push to {repository}"):
         repository = api.create_repo(repository, private=private, exist_ok=True).repo_id
@@ -56,9 +66,9 @@ def push(
             commit_message=commit_message,
             revision=revision,
             create_pr=create_pr,
+            allow_patterns=[glob.escape(path.name) for path in paths],
             delete_patterns=[n for n in stale if not Path(folder, n).is_file()] or None,
         )
-        paths = sorted(path for path in Path(folder).iterdir() if path.is_file())
         entries = api.get_paths_info(repository, [path.name for path in paths], revision=commit.oid)
         there = {
             entry.path: entry.lfs.sha256 if entry.lfs else entry.blob_id

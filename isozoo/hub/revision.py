@@ -26,6 +26,9 @@ from isozoo.errors import WeightsError
 COMMIT = re.compile("[0-9a-f]{40}")
 #: A file's hash, which the Hub gives as its ETag: SHA-1 in git, SHA-256 in large file storage.
 ETAG = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
+# What git accepts as the name of a branch or tag. huggingface_hub makes a path of it.
+_NAME = r"[^\x00-\x20\x7f~^:?*\[\\/.][^\x00-\x20\x7f~^:?*\[\\/]*"
+_REVISION = re.compile(rf"(?!.*\.\.){_NAME}(/{_NAME})*")
 # Held while the hooks of huggingface_hub's client are changed.
 _HOOKS = threading.Lock()
 _REPOSITORY = re.compile(r"[A-Za-z0-9]([\w.-]*\w)?/\w([\w.-]*\w)?", re.ASCII)
@@ -59,6 +62,9 @@ class Revision:
         cache_dir: Where fetched files are kept; huggingface_hub's cache if None.
         token: Access token of the Hub; the saved one if None, none at all if False.
         local_files_only: Whether never to ask the server.
+
+    Raises:
+        WeightsError: The revision is no name that git gives.
     """
 
     repository: str
@@ -67,13 +73,21 @@ class Revision:
     token: str | bool | None = None
     local_files_only: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse what would lead out of the cache."""
+        if not _REVISION.fullmatch(self.revision):
+            raise WeightsError(
+                f"{self.revision!r} cannot be a revision of {self.repository}; give the name of a "
+                "branch or a tag, or a commit"
+            )
+
     def __str__(self) -> str:
         return f"{self.repository} at {self.revision}"
 
     @property
     def cache(self) -> Path:
         """The cache's folder."""
-        return Path(self.cache_dir or constants.HF_HUB_CACHE).expanduser()
+        return Path(os.path.expanduser(self.cache_dir or constants.HF_HUB_CACHE))
 
     def cached(self, name: str) -> Path | None:
         """Return the cached file of that name, right or wrong; None if there is none."""
@@ -100,10 +114,7 @@ class Revision:
             raise OfflineModeIsEnabled
         found = get_hf_file_metadata(self._url(name), token=self.token)
         if found.commit_hash is None or found.etag is None:
-            raise FileMetadataError(
-                f"{constants.ENDPOINT} answers, but not as the Hub does; look whether this network "
-                "wants you to log in first, and whether HF_ENDPOINT is right, then"
-            )
+            raise FileMetadataError
         pinned = COMMIT.fullmatch(self.revision)
         for what, pattern, value in (
             ("hash", ETAG.pattern, found.etag),

@@ -51,16 +51,18 @@ def find_folder(
             not to be had, or `revision` is given for a folder.
     """
     text = os.fspath(source)
-    path = Path(text).expanduser()
-    if path.is_dir():
+    # Of a text that cannot be a path os.path says that nothing is there, where Path raises.
+    path = Path(os.path.expanduser(text))
+    exists = os.path.exists(path)
+    if os.path.isdir(path):
         if revision is not None:
             raise WeightsError(
                 f"'{text}' is a folder here, which has no revision '{revision}'; leave it out, or "
                 "start in another directory to have the Hub repository of that name"
             )
         return path, None
-    if isinstance(source, os.PathLike) or path.exists() or not hub.is_repository(text):
-        found = "it is a file" if path.exists() else "that directory does not exist"
+    if isinstance(source, os.PathLike) or exists or not hub.is_repository(text):
+        found = "it is a file" if exists else "that directory does not exist"
         raise WeightsError(
             f"no weights folder at '{text}': {found}; give the path of a folder that holds "
             f"{MANIFEST}, a Hub repository owner/name, or, to isozoo.load, one of "
@@ -123,12 +125,13 @@ def fetch_folder(
         token=token,
         local_files_only=local_files_only,
     )
+    stay = "" if revision == folder.name else f"; give revision='{folder.name}' to stay there"
     logger.warning(
-        "%s is not in isozoo's catalog: nothing but its own %s vouches for it. It is now at "
-        "commit %s; give revision= to stay there",
+        "%s at %s is not pinned by isozoo's catalog: nothing but its own %s vouches for it%s",
         repository,
-        MANIFEST,
         folder.name,
+        MANIFEST,
+        stay,
     )
     return folder, stated
 
@@ -143,9 +146,16 @@ def push_network(
     revision: str | None = None,
     create_pr: bool = False,
 ) -> CommitInfo:
-    """Write a model's weights folder and push it; the arguments are those of `hub.push`."""
+    """Write a model's weights folder and push it; the arguments are those of `hub.push`.
+
+    The repository's owner must be given: the folder's card says how to load it from there.
+    """
     from isozoo.models.folder import write_folder
 
+    if not hub.is_repository(repository):
+        raise WeightsError(
+            f"cannot push to '{repository}', which is no name of a Hub repository; give owner/name"
+        )
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place, "weights")
         write_folder(model, folder, repository=repository)

@@ -166,12 +166,15 @@ def is_known(name: str) -> bool:
     return is_architecture_name(split_name(name)[0])
 
 
-def build_catalog(weights: Path | None = None) -> str:
+def build_catalog(
+    weights: Path | None = None, pins: Mapping[str, Mapping[str, Any]] | None = None
+) -> str:
     """Return the text of `catalog.json`: weights folders, the authors' releases, and pins.
 
     Args:
         weights: Directory of the weights folders, by default `weights` at the root of the
             repository; one that does not exist holds none.
+        pins: Pins by name of the weights, by default those of `pins.json`.
 
     Raises:
         WeightsError: A folder's manifest is damaged, a file does not match it, or weights are
@@ -186,7 +189,7 @@ def build_catalog(weights: Path | None = None) -> str:
             released = records[found.name]
             found = replace(found, reported=released.reported, release=released.release)
         records[found.name] = found
-    for name, pin in _read(PINS, {}).items():
+    for name, pin in (_read(PINS, {}) if pins is None else pins).items():
         if name not in records:
             raise WeightsError(
                 f"{PINS.name} pins '{name}', of which there is neither a weights folder nor a "
@@ -202,13 +205,19 @@ def build_catalog(weights: Path | None = None) -> str:
     return json.dumps([asdict(record) for record in ordered], indent=2) + "\n"
 
 
-def renew() -> None:
+def renew(pins: Mapping[str, Mapping[str, Any]] | None = None) -> None:
     """Write `catalog.json` anew, in a checkout of the repository.
 
+    Args:
+        pins: What to write into `pins.json` first; that stays as it is if None.
+
     Raises:
-        WeightsError: As for `build_catalog`.
+        WeightsError: As for `build_catalog`, and nothing was written.
     """
-    atomic_write(CATALOG, build_catalog())
+    text = build_catalog(pins=pins)
+    if pins is not None:
+        atomic_write(PINS, json.dumps(dict(sorted(pins.items())), indent=2) + "\n")
+    atomic_write(CATALOG, text)
     _read_weights.cache_clear()
 
 

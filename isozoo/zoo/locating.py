@@ -48,16 +48,17 @@ def locate(
     """
     hub_options = _HubOptions(revision, cache_dir, token, local_files_only)
     text = os.fspath(name)
-    path = Path(text).expanduser()
+    # Of a text that cannot be a path os.path says that nothing is there, where Path raises.
+    path = Path(os.path.expanduser(text))
     is_path = isinstance(name, os.PathLike) or "/" in text or os.sep in text
-    if is_path or (path.is_dir() and not catalog.is_known(text)):
+    if is_path or (os.path.isdir(path) and not catalog.is_known(text)):
         from isozoo.models.repository import find_folder
 
         return Located(*find_folder(name, **hub_options._asdict()))
     try:
         return _locate_record(catalog.info(text), hub_options)
     except (UnknownNameError, WeightsError) as error:
-        if not (path / MANIFEST).is_file():
+        if not os.path.isfile(path / MANIFEST):
             raise
         raise type(error)(
             f"{error}. There is a weights folder of that name here: write './{text}' for it"
@@ -110,7 +111,7 @@ def _locate_record(record: catalog.Record, options: _HubOptions) -> Located:
 
 
 def _locate_revision(record: catalog.Record, options: _HubOptions) -> Located:
-    """Return the asked revision of published weights, for which the catalog does not vouch."""
+    """Return the asked revision of published weights, for which the catalog seldom vouches."""
     from isozoo.models.repository import fetch_folder
 
     if record.repository is None:
@@ -118,6 +119,8 @@ def _locate_revision(record: catalog.Record, options: _HubOptions) -> Located:
             f"the weights '{record.name}' are not on the Hub, so that there is no revision "
             f"'{options.revision}' of them; leave revision out"
         )
+    if record.commit is not None and options.revision == record.commit:
+        return _locate_pinned(record, record.repository, record.commit, options)
     return Located(*fetch_folder(record.repository, **options._asdict()))
 
 

@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 from isozoo import hub
 from isozoo.errors import WeightsError
-from isozoo.files import atomic_write
-from isozoo.models.manifest import OPTIONAL, read_manifest, verify_files
+from isozoo.models.manifest import CARD, MANIFEST, OPTIONAL, read_manifest, verify_files
 from isozoo.zoo import catalog, locating
 from isozoo.zoo.store import store_directory
 
@@ -41,6 +40,8 @@ def push(
 ) -> Published:
     """Upload a published weights folder byte for byte, after every file was verified.
 
+    Its card, which people may edit, goes with it; whatever else lies in the folder does not.
+
     Args:
         name: Name of weights that are in a checkout, in the package, or converted here.
         repository: Repository to write, `owner/name`, made if needed; the token's user's
@@ -70,18 +71,26 @@ def push(
             f"the catalog of an installed isozoo is not renewed: '{record.name}' can be pinned "
             "only in a checkout of its repository"
         )
-    verify_files(folder, record.files or read_manifest(folder).files)
+    files = record.files or read_manifest(folder).files
+    verify_files(folder, files)
     commit = hub.push(
         folder,
         repository or record.name,
         private=private,
         token=token,
         commit_message=f"{record.name}, as isozoo publishes it",
+        names={*files, MANIFEST, CARD},
         stale=OPTIONAL,
     )
     published = Published(record.name, commit.repo_url.repo_id, commit.oid, commit.commit_url)
     if pin:
-        _pin(published, folder)
+        try:
+            _pin(published, folder)
+        except (WeightsError, OSError) as error:
+            raise WeightsError(
+                f"'{record.name}' is pushed to {published.repository}, commit {published.commit}, "
+                f"but not pinned, and no file was changed here: {error}"
+            ) from error
     return published
 
 
@@ -103,5 +112,4 @@ def _pin(published: Published, folder: Path) -> None:
         # Too large for the checkout, from which the catalog takes the files of other weights.
         files = catalog.files_of(folder).items()
         pins[published.name]["files"] = {name: asdict(record) for name, record in files}
-    atomic_write(catalog.PINS, json.dumps(dict(sorted(pins.items())), indent=2) + "\n")
-    catalog.renew()
+    catalog.renew(pins)

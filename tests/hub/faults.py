@@ -21,6 +21,7 @@ from isozoo.models.manifest import ENCODER, HEAD
 from tests.hub.stand_in import EVIL, HTML, Fault
 
 LOADS = ""
+OUTSIDE = "../../../../outside"
 
 
 class Row(NamedTuple):
@@ -33,6 +34,9 @@ class Row(NamedTuple):
         fault: What the server does wrong.
         before: What happens before the network is asked for; it is given the `World`.
         change: What is wrong in the weights folder itself, whose hashes are right.
+        tries: How often the server is asked to send the file, if that is promised. For none,
+            nothing is waited for, either.
+        revision: The revision that is asked for.
     """
 
     what: str
@@ -41,6 +45,8 @@ class Row(NamedTuple):
     fault: Fault = Fault()
     before: Callable[[Any], None] = lambda world: None
     change: Callable[[Path], None] | None = None
+    tries: int | None = None
+    revision: str | None = None
 
 
 def flipped(content):
@@ -96,6 +102,11 @@ def half_written(world):
     blob = pointer.resolve()
     blob.with_name(f"{blob.name}.0123abcd.incomplete").write_bytes(b"part")
     pointer.unlink()
+
+
+def lead_outside(world):
+    branches = world.server.branches["me/r-isonet-8.pets"]
+    branches[OUTSIDE] = branches["main"]
 
 
 def read_only(world):
@@ -192,12 +203,14 @@ ROWS = (
         "says so at once",
         "cannot be reached .*ConnectError.* check the connection",
         before=stop,
+        tries=0,
     ),
     Row(
         "nothing is cached, offline",
         "says so at once",
         "HF_HUB_OFFLINE or local_files_only forbids to ask .* fetch it once without",
         before=offline,
+        tries=0,
     ),
     Row("the connection is cut in the middle of a file", "fetches the rest", fault=Fault(cut=1)),
     Row(
@@ -205,6 +218,7 @@ ROWS = (
         "gives up after six tries",
         r"cannot be reached \(RemoteProtocolError",
         Fault(cut=1000),
+        tries=6,
     ),
     Row(
         "half a file is sent",
@@ -239,7 +253,13 @@ ROWS = (
     Row("403", "says what may be lacking", "answered 403, access is refused", Fault(403)),
     Row("404", "says what is not there", "answered 404, there is no such", Fault(404)),
     Row("429", "says to wait", "answered 429, too many requests", Fault(429)),
-    Row("500", "says to try later", "answered 500, the server is in trouble", Fault(500)),
+    Row("500", "says to try later", "answered 500, the server is in trouble", Fault(500), tries=0),
+    Row(
+        "any other refusal",
+        "says what the server says",
+        "answered 422, 'Unprocessable Entity': change",
+        Fault(422),
+    ),
     Row(
         "an ETag that leads out of the cache",
         "refuses it before anything is written",
@@ -257,6 +277,15 @@ ROWS = (
         "gives up instead of asking again",
         "stopped answering; try again",
         Fault(status=500, from_head=2),
+        tries=0,
+    ),
+    Row(
+        "a revision that leads out of the cache, which the server has",
+        "refuses it before anything is asked",
+        "'../../../../outside' cannot be a revision",
+        before=lead_outside,
+        tries=0,
+        revision=OUTSIDE,
     ),
     Row(
         "an answer for another commit",

@@ -59,6 +59,7 @@ class StandIn:
         self.large = {}
         self.requests = []
         self.tokens = []
+        self.storage_tokens = []
         self.fault = Fault()
         self.counts = {}
         self.lock = threading.Lock()
@@ -119,8 +120,10 @@ def _handler(hub):
             path = unquote(self.path)
             with hub.lock:
                 hub.requests.append((self.command, path))
-                if not path.startswith("/storage/"):
-                    hub.tokens.append(self.headers.get("Authorization"))
+                # To large files the real one redirects to another host, see `resolve`.
+                elsewhere = self.headers["Host"].startswith("localhost")
+                tokens = hub.storage_tokens if elsewhere else hub.tokens
+                tokens.append(self.headers.get("Authorization"))
             fault = hub.fault
             if fault.status is not None and fault.from_head == 1:
                 self.reply(fault.status, {"error": "no"})

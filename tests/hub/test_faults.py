@@ -43,13 +43,17 @@ def test_the_right_network_or_one_clear_error(world, published, tmp_path, expect
     before = world.outside()
     row.before(world)
     # huggingface_hub waits a second before it tries again.
-    world.patch(time, "sleep", lambda seconds: None)
+    waits = []
+    world.patch(time, "sleep", waits.append)
     if row.error == LOADS:
-        assert_same(isozoo.load(NAME), expected)
+        assert_same(isozoo.load(NAME, revision=row.revision), expected)
     else:
         with pytest.raises(WeightsError, match=row.error) as raised:
-            isozoo.load(NAME)
+            isozoo.load(NAME, revision=row.revision)
         assert "\n" not in str(raised.value)
+    if row.tries is not None:
+        assert sum(verb == "GET" for verb, _ in world.asked()) == row.tries
+        assert len(waits) == max(row.tries - 1, 0)
     assert world.outside() == before
     assert not world.incomplete() or row.before in (half_written, kill_while_fetching)
     assert not any(path.name == "evil" for path in tmp_path.rglob("*"))
@@ -80,4 +84,8 @@ def test_the_documentation_has_every_fault():
 
 def test_rows_are_told_apart():
     assert len({row.what for row in ROWS}) == len(ROWS)
-    assert all(re.compile(row.error) for row in ROWS)
+
+
+def test_rows_that_promise_a_number_of_tries_count_them():
+    for row in ROWS:
+        assert row.tries is not None or not re.search(r"at once| tries|asked", row.does), row.what

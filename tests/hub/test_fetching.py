@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from huggingface_hub import get_session, hf_hub_download
+from huggingface_hub import constants, get_session, hf_hub_download
 
 from isozoo import hub
 from isozoo.errors import WeightsError
@@ -78,6 +78,11 @@ def test_the_token_is_sent_and_may_be_withheld(world, commit, records, monkeypat
         world.server.tokens.clear()
         hub.fetch(REPOSITORY, records, commit=commit, token=token, cache_dir=tmp_path / f"{number}")
         assert set(world.server.tokens) == {sent}
+
+
+def test_the_token_is_not_sent_to_where_large_files_are(world, commit, records):
+    hub.fetch(REPOSITORY, records, commit=commit, token="hf_mine")
+    assert world.server.storage_tokens == [None]
 
 
 def test_what_is_not_cached_is_not_fetched_if_only_local_files_are_wanted(world, commit, records):
@@ -246,6 +251,64 @@ def test_an_answer_without_a_size_is_enough(world, commit, records):
     with pytest.raises(WeightsError, match="has more bytes, and may have 100; this is not a"):
         unpinned()
     assert unpinned(revision=commit).read_bytes() == FILES["small.json"]
+
+
+@pytest.mark.parametrize("pinned", [True, False], ids=["commit", "branch"])
+def test_what_another_program_fetched_is_bounded_too(world, commit, pinned):
+    newest = world.server.add(REPOSITORY, {"small.json": 101 * b" "})
+    hf_hub_download(REPOSITORY, "small.json", revision=newest if pinned else "main")
+    with pytest.raises(WeightsError, match="has 101 bytes, and may have 100; this is not a repos"):
+        unpinned(revision=newest if pinned else "main", local_files_only=True)
+    assert unpinned(revision=commit).read_bytes() == FILES["small.json"]
+
+
+@pytest.mark.parametrize(
+    "revision",
+    [
+        "",
+        "/a",
+        "..",
+        "a/../../b",
+        "v1..v2",
+        "a\\b",
+        "a\0b",
+        "C:x",
+        "a/",
+        "a//b",
+        ".",
+        ".git",
+        "a b",
+    ],
+)
+def test_what_is_no_revision_is_refused_without_a_request(world, commit, revision):
+    with pytest.raises(WeightsError, match="cannot be a revision of me/files; give the name of a"):
+        unpinned(revision=revision)
+    assert world.server.requests == []
+
+
+@pytest.mark.parametrize("revision", ["v1.0", "refs/pr/1", "me/new-net", "ä", "a" * 39])
+def test_names_of_branches_and_tags_are_revisions(world, revision):
+    commit = world.server.add(REPOSITORY, FILES, branch=revision)
+    assert unpinned(revision=revision).parent.name == commit
+
+
+# Addresses and names that are none
+
+
+def test_an_address_that_is_none_is_said(world, commit, records):
+    for name in ("ENDPOINT", "HUGGINGFACE_CO_URL_TEMPLATE"):
+        address = getattr(constants, name).replace(world.server.url, "http://localhost:abc")
+        world.patch(constants, name, address)
+    for fetch in (unpinned, lambda: hub.fetch(REPOSITORY, records, commit=commit)):
+        with pytest.raises(WeightsError, match=r"http://localhost:abc or the proxy.* HF_ENDPOINT"):
+            fetch()
+
+
+def test_a_name_that_the_hub_cannot_have_is_said(world, records):
+    for name in ("me/" + 100 * "a", "me/net.git"):
+        with pytest.raises(WeightsError, match=r"Repo.id .*; check the name$"):
+            hub.fetch(name, records, commit="0" * 40)
+    assert world.server.requests == []
 
 
 def test_hashes_are_git_s(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 
 import isozoo
 from isozoo import hub
-from isozoo.errors import WeightsError
+from isozoo.errors import UnknownNameError, WeightsError
 from isozoo.models.folder import write_folder
 from isozoo.models.manifest import MANIFEST, OPTIONAL, REQUIRED, read_manifest
 from isozoo.zoo import catalog
@@ -64,7 +64,14 @@ def test_a_repository_is_loaded_and_said_to_be_unpinned(world, published, caplog
     np.testing.assert_array_equal(model(IMAGES), small_network()(IMAGES))
     assert not model.load_report.pinned
     assert model.load_report.source.endswith(commit)
-    assert f"but its own {MANIFEST} vouches for it. It is now at commit {commit}" in caplog.text
+    assert (
+        f"me/my-net at {commit} is not pinned by isozoo's catalog: nothing but its own {MANIFEST} "
+        f"vouches for it; give revision='{commit}' to stay there" in caplog.text
+    )
+    caplog.clear()
+    isozoo.load("me/my-net", revision=commit)
+    assert "vouches for it" in caplog.text
+    assert "revision=" not in caplog.text
     # The card is not needed, nor fetched.
     fetched = {path.rsplit("/", 1)[1] for _, path in world.asked()}
     assert fetched == {MANIFEST, *REQUIRED}
@@ -147,13 +154,47 @@ def test_what_arrives_changed_is_reported(world, published):
 
 @pytest.mark.parametrize(
     ("status", "advice"),
-    [(401, "hf auth login"), (403, "a token that has the right"), (500, "in trouble")],
+    [
+        (400, "'no': change what it objects to"),
+        (401, "hf auth login"),
+        (402, "'no': change"),
+        (403, "a token that has the right"),
+        (413, "'no': change"),
+        (422, "'no': change"),
+        (500, "in trouble"),
+    ],
 )
 def test_a_push_that_fails_says_why(world, published, status, advice, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     world.server.fault = Fault(status=status)
     with pytest.raises(WeightsError, match=f"cannot push to me/my-net: .* {status}, .*{advice}"):
         hub.push(published, "me/my-net")
+
+
+def test_a_push_into_a_captive_portal_says_so(world, published):
+    world.server.fault = Fault(portal=True)
+    with pytest.raises(WeightsError, match=r"answers, but not as the Hub does; look whether this"):
+        hub.push(published, "me/my-net")
+
+
+def test_a_model_is_pushed_to_an_owner(world):
+    """Its card says how to load it from there."""
+    for name in ("my-net", "a/b/c"):
+        with pytest.raises(WeightsError, match=f"cannot push to '{name}', .*; give owner/name"):
+            small_network().push_to_hub(name)
+    assert world.server.requests == []
+
+
+def test_only_the_named_files_are_pushed(world, tmp_path):
+    names = ["a.json", "[b]*.json", ".env", "notes.json"]
+    for name in names:
+        (tmp_path / name).write_text(name)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "a.json").write_text("{}")
+    commit = hub.push(tmp_path, "me/some", names=["a.json", "[b]*.json", "absent"])
+    assert world.server.commits["me/some", commit.oid].keys() == {"a.json", "[b]*.json"}
+    commit = hub.push(tmp_path, "me/all")
+    assert world.server.commits["me/all", commit.oid].keys() == set(names)
 
 
 def test_a_push_that_is_cut_off_says_so(world, published, monkeypatch):
@@ -231,10 +272,16 @@ def test_a_folder_goes_before_a_repository_of_its_name(world, published, tmp_pat
     assert world.server.requests == []
 
 
-@pytest.mark.parametrize("source", ["r-isonet-50", "a/b/c", "/nowhere/at-all", "../me/net"])
+@pytest.mark.parametrize(
+    "source",
+    ["r-isonet-50", "a/b/c", "/nowhere/at-all", "../me/net", "~nobody/net", "/" + 300 * "a", "a\0"],
+)
 def test_what_is_neither_is_refused_without_a_request(world, source):
     with pytest.raises(WeightsError, match=r"no weights folder at .* a Hub repository owner"):
         isozoo.Classifier.from_pretrained(source)
+    if source != "r-isonet-50":
+        with pytest.raises((WeightsError, UnknownNameError), match=r"no weights fold|unknown mod"):
+            isozoo.load(source)
     assert world.server.requests == []
 
 
@@ -254,12 +301,18 @@ def test_pinned_weights_are_loaded_by_their_name(world, published, caplog):
     model = isozoo.load(NAME, revision="main")
     assert model.load_report.source.endswith(newer)
     assert not model.load_report.pinned
+    # The pinned commit is pinned however it is asked for.
+    assert isozoo.load(NAME, revision=world.commit).load_report.pinned
 
 
 def test_published_weights_are_pushed_byte_for_byte(world, published):
     weights = world.place / "weights"
     shutil.copytree(published, weights / NAME)
     world.publish_catalog(weights)
+    # What else lies in the folder is nobody's business, and was not verified.
+    (weights / NAME / ".env").write_text("TOKEN=1")
+    (weights / NAME / "sub").mkdir()
+    (weights / NAME / "sub" / "x.py").write_text("1")
     pushed = isozoo.zoo.push(NAME, token="hf_mine", pin=True)
     assert (pushed.name, pushed.repository) == (NAME, REPOSITORY)
     assert world.server.commits[REPOSITORY, pushed.commit] == contents(published)
@@ -285,6 +338,20 @@ def test_converted_weights_are_pinned_with_their_files(world, published, monkeyp
     assert (record.commit, record.reported) == (pushed.commit, {"top1": 0.5})
     shutil.rmtree(tmp_path / "home")
     assert isozoo.load(NAME).load_report.pinned
+
+
+def test_a_pin_is_written_with_the_catalog_or_not_at_all(world, published):
+    weights = world.place / "weights"
+    shutil.copytree(published, weights / NAME)
+    world.publish_catalog(weights)
+    shutil.copytree(published, weights / "misnamed")
+    before = (catalog.CATALOG.read_text(), catalog.PINS.exists())
+    with pytest.raises(
+        WeightsError, match=f"is pushed to {REPOSITORY}, commit .*misnamed"
+    ) as found:
+        isozoo.zoo.push(NAME, token="hf_mine", pin=True)
+    assert world.server.branches[REPOSITORY]["main"] in str(found.value)
+    assert (catalog.CATALOG.read_text(), catalog.PINS.exists()) == before
 
 
 def test_a_damaged_folder_is_not_pushed(world, published):
