@@ -73,6 +73,9 @@ def load(
             out of the range of `dtype`.
         ValueError: A value is out of its range, `input_shape` has other channels than the
             network, or `classes` is a text.
+        MissingExtraError: The weights are only to be had by conversion, and PyTorch or gdown is
+            not installed.
+        OSError: A file of a folder here cannot be read, or what is converted cannot be written.
 
     Example:
         >>> load("r-isonet-81")
@@ -134,6 +137,8 @@ def load_backbone(
         UnknownNameError: As for `load`.
         WeightsError: As for `load`.
         ValueError: As for `load`.
+        MissingExtraError: As for `load`.
+        OSError: As for `load`.
     """
     return load(
         name,
