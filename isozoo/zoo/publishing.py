@@ -89,7 +89,7 @@ def push(
         except (WeightsError, OSError) as error:
             raise WeightsError(
                 f"'{record.name}' is pushed to {published.repository}, commit {published.commit}, "
-                f"but not pinned, and no file was changed here: {error}"
+                f"but not pinned: {error}. Put that right and push again"
             ) from error
     return published
 
