@@ -47,7 +47,9 @@ def test_the_paper_penalty_of_delta_kernels_is_zero(side, channels, strides):
     # The exact condition counts what no convolution with one tap can reach: one half for each
     # direction that its small side has beyond the channels that are copied.
     missing = min(channels[0] * strides[0] * strides[1], channels[1]) - min(channels)
-    assert float(orthogonality_penalty(kernel, strides, "exact")) == missing / 2
+    # The copied tap need not be the centre of its phase: equal to rounding only.
+    exact = float(orthogonality_penalty(kernel, strides, "exact"))
+    assert exact == pytest.approx(missing / 2, abs=1e-9)
 
 
 @PROPERTY
