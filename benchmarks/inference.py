@@ -12,7 +12,6 @@ documentation read the file (`tools/docs_tables.py`); run it on an idle machine.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import time
@@ -22,12 +21,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import numpy as np
-from machine import machine
+from machine import machine, report
 from rich.console import Console
 from rich.progress import track
 
 import isozoo
-from isozoo.files import atomic_write
 
 #: Measured without weights, beside all networks whose weights are in the repository.
 UNTRAINED = ("r-isonet-18", "r-isonet-50", "resnet-18", "resnet-50")
@@ -97,11 +95,7 @@ def main() -> None:
             args.names or [*published(), *UNTRAINED], args.batch_size, args.repeats
         ),
     }
-    text = json.dumps(result, indent=2) + "\n"
-    print(text, end="")
-    if args.out:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(args.out, text)
+    report(result, args.out)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,16 @@
-"""What measured times depend on beside what is measured."""
+"""What benchmarks share: the record of the machine, and how a result is written."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
 from pathlib import Path
 
 import keras
+
+from isozoo.files import atomic_write
 
 
 def machine() -> dict[str, str | int | None]:
@@ -22,3 +25,12 @@ def machine() -> dict[str, str | int | None]:
         "keras": keras.__version__,
         "backend": keras.backend.backend(),
     }
+
+
+def report(result: dict, out: Path | None) -> None:
+    """Print a result as JSON, and write it to a file if one is named."""
+    text = json.dumps(result, indent=2) + "\n"
+    print(text, end="")
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(out, text)

@@ -10,7 +10,6 @@ compiled as a graph. Quote the ratio, not the milliseconds: machines differ and 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import time
@@ -21,10 +20,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import tensorflow as tf
-from machine import machine
+from machine import machine, report
 
 import isozoo
-from isozoo.files import atomic_write
 from isozoo.regularizers import METHODS, convolutions, is_constrained, orthogonality_penalty
 
 
@@ -98,11 +96,7 @@ def main() -> None:
         "rounds": args.rounds,
         "networks": [compare(name, args.rounds) for name in args.names],
     }
-    text = json.dumps(result, indent=2) + "\n"
-    print(text, end="")
-    if args.out:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(args.out, text)
+    report(result, args.out)
 
 
 if __name__ == "__main__":

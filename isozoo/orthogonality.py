@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-#: How many times fewer multiply-adds `fourier` must need to be worth its transforms.
+#: How many times fewer multiply-adds `fourier` must need to be preferred: a margin for what its
+#: transforms cost, chosen and not fitted. `benchmarks/penalty.py` times every method.
 GAIN = 1.3
 
 
@@ -71,7 +72,7 @@ def gram(kernel: Any, strides: tuple[int, int]) -> Any:
 
 
 def fourier(kernel: Any, strides: tuple[int, int]) -> Any:
-    """The distance from unitary at each frequency; products of complex matrices by three real ones.
+    """The distance from unitary at each frequency, by five products of real matrices for each.
 
     With K_f the transformed kernel, of which a strided kernel's phases are further channels, and
     w_f Parseval's weights, the sum is that of w_f/2 || K_f K_f* - I ||^2 and its gradient the

@@ -29,7 +29,8 @@ def test_a_result_is_written_whole_and_names_its_machine(
     out = tmp_path / "results" / "out.json"
     monkeypatch.setattr(sys, "argv", [name, "isonet-8", "--out", str(out)])
     written = []
-    monkeypatch.setattr(module, "atomic_write", lambda *arguments: written.append(arguments))
+    shared = sys.modules["machine"]
+    monkeypatch.setattr(shared, "atomic_write", lambda *arguments: written.append(arguments))
     module.main()
     ((path, text),) = written
     assert path == out

@@ -160,3 +160,7 @@ def bless(folder):
         record = FileRecord.of(folder / name)
         data["files"][name] = {"size": record.size, "sha256": record.sha256}
     (folder / MANIFEST).write_text(json.dumps(data))
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}

@@ -12,7 +12,8 @@ import isozoo
 from isozoo.errors import WeightsError
 from isozoo.models.variables import named_values
 from tests.hub.conftest import NAME, bless
-from tests.hub.faults import LOADS, ROWS, half_written, kill_while_fetching, table
+from tests.hub.faults import LOADS, ROWS, table
+from tests.hub.mishaps import half_written, kill_while_fetching
 from tests.hub.stand_in import Fault
 from tests.zoo.conftest import small_network
 

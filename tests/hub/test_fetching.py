@@ -14,6 +14,7 @@ from isozoo import hub
 from isozoo.errors import WeightsError
 from isozoo.files import FileRecord
 from isozoo.hub.hashes import etag_of
+from tests.hub.conftest import contents
 from tests.hub.stand_in import Fault, git_hash
 
 REPOSITORY = "me/files"
@@ -32,10 +33,6 @@ def records(tmp_path):
     for name, content in FILES.items():
         (folder / name).write_bytes(content)
     return {name: FileRecord.of(folder / name) for name in FILES}
-
-
-def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 # Pinned files
