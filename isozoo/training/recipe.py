@@ -21,6 +21,7 @@ from isozoo.training.settings import (
     AugmentSettings,
     ModelSettings,
     OptimizerSettings,
+    PenaltySettings,
     Phase,
     PreprocessingSettings,
     ScheduleSettings,
@@ -43,6 +44,7 @@ class Recipe:
         validate_every: Epochs between validations; the last epoch is always validated.
         jit_compile: Whether the training step is compiled by XLA.
         model: See `ModelSettings`.
+        penalty: See `PenaltySettings`.
         optimizer: See `OptimizerSettings`.
         schedule: See `ScheduleSettings`.
         augment: See `AugmentSettings`.
@@ -73,6 +75,7 @@ class Recipe:
     cache: int | None = None
     validate_every: int = 1
     jit_compile: bool = False
+    penalty: PenaltySettings = dataclasses.field(default_factory=PenaltySettings)
     optimizer: OptimizerSettings = dataclasses.field(default_factory=OptimizerSettings)
     schedule: ScheduleSettings = dataclasses.field(default_factory=ScheduleSettings)
     augment: AugmentSettings = dataclasses.field(default_factory=AugmentSettings)
@@ -102,6 +105,11 @@ class Recipe:
         self._check_schedule()
         with _as_recipe_error("model"):
             self.architecture(classes=1)
+        if self.penalty != PenaltySettings() and not self.architecture(classes=1).orthogonality:
+            raise RecipeError(
+                f"penalty means nothing to {self.model.name}, whose orthogonality is 0; set "
+                "model.orthogonality or remove [penalty]"
+            )
         with _as_recipe_error("preprocessing"):
             channels = self.preparation().channels
         if channels != self.architecture(classes=1).channels:
@@ -198,6 +206,7 @@ class Recipe:
 CHOICES: dict[str, tuple[str, ...]] = {
     # Plain float16 is left out: too few digits for a weight to move by its gradient.
     "model.dtype": tuple(dtype for dtype in DTYPES if dtype != "float16"),
+    "penalty.method": ("gram", "fourier", "convolution", "probe"),
 }
 #: Where numbers may lie: setting, smallest value, and the value they stay below, if any.
 RANGES: tuple[tuple[str, float, float | None], ...] = (
@@ -207,6 +216,8 @@ RANGES: tuple[tuple[str, float, float | None], ...] = (
     ("cache", 8, None),
     ("label_smoothing", 0, 1),
     ("model.dropout", 0, 1),
+    ("penalty.probes", 1, None),
+    ("penalty.every", 1, None),
     ("optimizer.learning_rate", 0, None),
     ("optimizer.momentum", 0, 1),
     ("optimizer.weight_decay", 0, None),

@@ -19,6 +19,26 @@ class ModelSettings:
     dtype: str = "float32"
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PenaltySettings:
+    """How the penalty that the model's `orthogonality` weighs is computed.
+
+    See `isozoo.regularizers.set_penalty`. By default it is exact and computed on every step.
+    """
+
+    method: str | None = None
+    probes: int | None = None
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse a number of probes where there are none."""
+        if self.probes is not None and self.method != "probe":
+            raise RecipeError(
+                "penalty.probes means nothing without penalty.method = 'probe'; remove it or set "
+                "the method"
+            )
+
+
 #: The optimisers, and the settings that only they have, with their defaults.
 OPTIMIZERS: dict[str, dict[str, Any]] = {
     "sgd": {"momentum": 0.9, "nesterov": False},

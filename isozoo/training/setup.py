@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import TypeAlias
 
 import keras
 
 from isozoo.models.classifier import Classifier
+from isozoo.regularizers import set_penalty
 from isozoo.training.losses import CrossEntropy, training_metrics
 from isozoo.training.optimizers import TorchSGD
 from isozoo.training.recipe import Recipe
 from isozoo.training.schedules import WarmupMilestones
-from isozoo.training.settings import OptimizerSettings
+from isozoo.training.settings import OptimizerSettings, PenaltySettings
 
 Rate: TypeAlias = "float | keras.optimizers.schedules.LearningRateSchedule"
 
@@ -87,6 +89,8 @@ def make_optimizer(
 def compile_classifier(model: Classifier, recipe: Recipe, steps_per_epoch: int) -> None:
     """Compile a classifier as its recipe says; the penalty is part of the model's own losses.
 
+    With `[penalty]` in the recipe, the model's penalties are set to be computed so.
+
     Args:
         model: The classifier.
         recipe: The training run.
@@ -104,6 +108,8 @@ def compile_classifier(model: Classifier, recipe: Recipe, steps_per_epoch: int) 
         >>> type(model.optimizer).__name__
         'TorchSGD'
     """
+    if recipe.penalty != PenaltySettings():
+        set_penalty(model, **dataclasses.asdict(recipe.penalty), seed=recipe.seed)
     model.compile(
         optimizer=make_optimizer(model, recipe, steps_per_epoch),
         loss=CrossEntropy(recipe.label_smoothing),

@@ -1,0 +1,140 @@
+"""The penalties of all convolutions of a model."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import ops
+
+from isozoo.regularizers.orthogonal import OrthogonalConv
+from isozoo.regularizers.penalty import orthogonality_penalty
+
+
+def is_constrained(layer: keras.layers.Conv2D) -> bool:
+    """Return whether the paper constrains a convolution: all but those on raw images.
+
+    The convolutions of isozoo's networks know their role (`isometric`). Others are told by their
+    kernels, as in the authors' code: it passes over 7x7 kernels and those on three channels.
+
+    Args:
+        layer: A built convolution.
+
+    Example:
+        >>> first, second = keras.layers.Conv2D(8, 3), keras.layers.Conv2D(8, 3)
+        >>> model = keras.Sequential([keras.Input((8, 8, 3)), first, second])
+        >>> is_constrained(first), is_constrained(second)
+        (False, True)
+    """
+    stated = getattr(layer, "isometric", None)
+    if stated is not None:
+        return stated
+    height, width, channels = layer.kernel.shape[:3]
+    return (height, width) != (7, 7) and channels > 3
+
+
+def convolutions(model: keras.Model) -> list[keras.layers.Conv2D]:
+    """Return the 2-D convolutions of a model, nested models included, in the order of layers."""
+    found: list[keras.layers.Conv2D] = []
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            found.extend(convolutions(layer))
+        elif isinstance(layer, keras.layers.Conv2D):
+            found.append(layer)
+    return found
+
+
+def model_penalty(model: keras.Model, condition: str = "paper", method: str | None = None):
+    """Return the total penalty of a model's convolutions, without any factor.
+
+    It measures networks that were trained without the penalty too, and is 0 for an isometric
+    network at its start.
+
+    Args:
+        model: Any built Keras model; convolutions that `is_constrained` refuses are left out.
+        condition: See `orthogonality_penalty`.
+        method: See `orthogonality_penalty`.
+
+    Returns:
+        A scalar tensor; 0 if the model has no constrained convolution.
+
+    Example:
+        >>> inputs = keras.Input((8, 8, 4))
+        >>> conv = keras.layers.Conv2D(4, 1, kernel_regularizer=OrthogonalConv(0.5))
+        >>> model = keras.Model(inputs, conv(inputs))
+        >>> abs(float(0.5 * model_penalty(model) - sum(model.losses))) < 1e-6
+        True
+    """
+    return sum(
+        (
+            orthogonality_penalty(layer.kernel, layer.strides, condition, method, layer.groups)
+            for layer in convolutions(model)
+            if is_constrained(layer)
+        ),
+        start=ops.zeros(()),
+    )
+
+
+def set_penalty(
+    model: keras.Model,
+    method: str | None = None,
+    probes: int | None = None,
+    every: int = 1,
+    seed: int | None = None,
+) -> None:
+    """Change how a model computes the penalties that it is trained with.
+
+    Every `OrthogonalConv` keeps its factor, strides, groups and condition. The random states become
+    the model's own, as `model.penalty_states`: they advance on every backend and are part of its
+    `variables`, though, as those of dropout, not of its weights.
+
+    Args:
+        model: Any built Keras model; call this before it is compiled.
+        method: See `OrthogonalConv`.
+        probes: See `OrthogonalConv`; each convolution draws images of its own.
+        every: Steps of which one computes a convolution's penalty, with `every` times the factor.
+            The convolutions take turns, so that each step computes about equally many.
+        seed: Seed of all random images; one at random if None.
+
+    Raises:
+        ValueError: The model has no `OrthogonalConv`, its penalties have random states already, or
+            an option means nothing, as with `OrthogonalConv`.
+
+    Example:
+        >>> inputs = keras.Input((8, 8, 4))
+        >>> conv = keras.layers.Conv2D(4, 1, kernel_regularizer=OrthogonalConv(0.5))
+        >>> model = keras.Model(inputs, conv(inputs))
+        >>> set_penalty(model, method="probe", probes=4, seed=0)
+        >>> conv.kernel_regularizer.method, len(model.variables), len(model.weights)
+        ('probe', 3, 2)
+    """
+    layers = [
+        layer
+        for layer in convolutions(model)
+        if isinstance(layer.kernel_regularizer, OrthogonalConv)
+    ]
+    if not layers:
+        raise ValueError(
+            f"model '{model.name}' has no OrthogonalConv whose method could be set; build it with "
+            "a factor for the penalty, as isozoo's networks with orthogonality above 0"
+        )
+    if any(layer.kernel_regularizer.seed_generator for layer in layers):
+        raise ValueError(
+            f"the penalties of model '{model.name}' have random states already; build it anew to "
+            "set them otherwise"
+        )
+    # Far apart: on PyTorch, Keras adds the number of the call to the seed.
+    seeds = np.random.default_rng(seed).integers(2**30, size=len(layers))
+    for index, layer in enumerate(layers):
+        layer.kernel_regularizer = OrthogonalConv(
+            **{
+                **layer.kernel_regularizer.get_config(),
+                "method": method,
+                "probes": probes,
+                "every": every,
+                "offset": index % every,
+                "seed": int(seeds[index]),
+            }
+        )
+        layer.kernel.regularizer = layer.kernel_regularizer
+    states = [layer.kernel_regularizer.seed_generator for layer in layers]
+    model.penalty_states = [state for state in states if state is not None]
