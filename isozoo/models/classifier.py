@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -15,6 +15,7 @@ from isozoo.data.preprocessing import IMAGENET, Preprocessing
 from isozoo.layers import ScalarBias
 from isozoo.models.architecture import Architecture
 from isozoo.models.backbone import Backbone, frozen_config, set_frozen
+from isozoo.models.predictions import Prediction, as_list, classify_pictures
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo
@@ -26,14 +27,6 @@ PREPROCESSING = {
         resize=32, size=32, mean=(0.4914, 0.4822, 0.4465), std=(0.2023, 0.1994, 0.2010)
     ),
 }
-
-
-class Prediction(NamedTuple):
-    """One class of one image, as `Classifier.classify` returns it."""
-
-    label: str
-    probability: float
-    index: int
 
 
 def _head(architecture: Architecture, backbone: Backbone, policy: keras.DTypePolicy):
@@ -169,7 +162,7 @@ class Classifier(keras.Model):
             ValueError: The network's `input_shape` is fixed to another than preprocessing makes.
         """
         self._check_sides()
-        batch = np.stack([self.preprocessing(image) for image in _as_list(images)])
+        batch = np.stack([self.preprocessing(image) for image in as_list(images)])
         return batch if self.data_format == "channels_last" else batch.transpose(0, 3, 1, 2)
 
     def classify(self, images: Any, top: int = 5, batch_size: int = 32) -> list[list[Prediction]]:
@@ -192,15 +185,11 @@ class Classifier(keras.Model):
             ValueError: `top` or `batch_size` is below 1, or the network's `input_shape` is fixed to
                 another than preprocessing makes.
         """
-        if top < 1 or batch_size < 1:
-            raise ValueError(f"top and batch_size must be at least 1, got {top} and {batch_size}")
-        pictures = _as_list(images)
-        results = []
-        for start in range(0, len(pictures), batch_size):
-            batch = self.preprocess(pictures[start : start + batch_size])
-            probabilities = ops.convert_to_numpy(ops.softmax(self(batch, training=False)))
-            results.extend(self._ranked(row, top) for row in probabilities)
-        return results
+
+        def logits(pictures: list[Any]) -> np.ndarray:
+            return ops.convert_to_numpy(self(self.preprocess(pictures), training=False))
+
+        return classify_pictures(images, logits, self.labels, top, batch_size)
 
     def _check_sides(self) -> None:
         """Refuse to preprocess for a network that takes images of another shape only."""
@@ -213,10 +202,6 @@ class Classifier(keras.Model):
                 "isozoo.load a square input_shape, which preprocessing follows, or call the "
                 "network on arrays of its shape"
             )
-
-    def _ranked(self, probabilities: np.ndarray, top: int) -> list[Prediction]:
-        order = np.argsort(-probabilities, kind="stable")[:top]
-        return [Prediction(self.labels[i], float(probabilities[i]), int(i)) for i in order]
 
     def save_pretrained(self, directory: str | os.PathLike[str]) -> None:
         """Write the weights folder: weights, configuration, labels and preprocessing.
@@ -337,13 +322,3 @@ class Classifier(keras.Model):
     def _parts(self) -> list[keras.layers.Layer]:
         """Return backbone and head before their layers, which freezing them freezes too."""
         return [self.backbone, self.head, *self.backbone.layers, *self.head.layers]
-
-
-def _as_list(images: Any) -> list[Any]:
-    """Return a list of pictures from one picture or several."""
-    if isinstance(images, np.ndarray):
-        return list(images) if images.ndim == 4 else [images]
-    if isinstance(images, str | os.PathLike) or not isinstance(images, Iterable):
-        return [images]
-    # Open files and PIL images are iterable or look like sequences; neither is a list of pictures.
-    return [images] if hasattr(images, "read") or hasattr(images, "convert") else list(images)
