@@ -31,6 +31,28 @@ def channels_of(input_shape: tuple[int | None, ...], axis: int, layer: str) -> i
     return size
 
 
+def _trained_maximum(x, shift):
+    """Return the maximum of `x` and a broadcast shift, whose gradient needs the result alone.
+
+    TensorFlow's own gradient keeps `x` or a mask in memory, and passes over them more often; the
+    result is kept anyway, for the gradient of the convolution that reads it. Other backends do not
+    need this, and PyTorch would never free what the gradient closes over.
+    """
+
+    @ops.custom_gradient
+    def maximum(x, shift):
+        y = ops.maximum(shift, x)
+        spread = [axis for axis, size in enumerate(shift.shape) if size == 1]
+
+        def gradient(upstream):
+            to_x = upstream * ops.cast(y > shift, upstream.dtype)
+            return to_x, ops.sum(upstream - to_x, axis=spread, keepdims=True)
+
+        return y, gradient
+
+    return maximum(x, shift)
+
+
 @keras.saving.register_keras_serializable(package="isozoo")
 class SReLU(keras.layers.Layer):
     r"""Shifted ReLU: a ReLU whose hinge sits at a learned shift per channel.
@@ -87,14 +109,16 @@ class SReLU(keras.layers.Layer):
         )
         self.shift.weight_decay_multiplier = 0.0
 
-    def call(self, x):
+    def call(self, x, training: bool = False):
         """Return the elementwise maximum of `x` and the shift of its channel."""
         shift = ops.reshape(self.shift, channel_shape(len(x.shape), self.axis, self.shift.shape[0]))
-        # Not ops.maximum: where x equals the shift, as all over a network that starts as identity,
-        # the original's gradient goes to the shift, and backends split a tied maximum differently.
-        # Not relu(x - shift) + shift: it rounds twice, in bfloat16 by up to 2**-6. And "x <= shift"
-        # is false for NaN, which must not be hidden.
-        return ops.where(x <= shift, shift, x)
+        # Where x equals the shift, as all over a network that starts as identity, the original's
+        # gradient goes to the shift. Backends split a tied maximum differently; TensorFlow gives
+        # it to the first argument. "x <= shift" is false for NaN, which must not be hidden.
+        # Not relu(x - shift) + shift: it rounds twice, in bfloat16 by up to 2**-6.
+        if keras.backend.backend() != "tensorflow":
+            return ops.where(x <= shift, shift, x)
+        return _trained_maximum(x, shift) if training else ops.maximum(shift, x)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the input shape: the layer is elementwise."""

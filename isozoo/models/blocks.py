@@ -102,7 +102,9 @@ class Composer:
     def convolution(self, x, filters: int, kernel: int, stride: int, role: str, name: str):
         """Convolve with symmetric zero padding, as PyTorch does also for strided kernels."""
         arch = self.architecture
-        if kernel > 1:
+        # Without a stride, Keras's "same" is symmetric already, and copies nothing.
+        padding = "same" if stride == 1 else "valid"
+        if kernel > 1 and stride > 1:
             x = layers.ZeroPadding2D(
                 kernel // 2, data_format=self.data_format, dtype=self.dtype, name=f"{name}_pad"
             )(x)
@@ -112,6 +114,7 @@ class Composer:
             filters,
             kernel,
             strides=stride,
+            padding=padding,
             use_bias=arch.conv_bias,
             data_format=self.data_format,
             kernel_initializer=INITIALIZERS[arch.initializer][role](arch),
@@ -140,18 +143,19 @@ class Composer:
         return make(self.axis, dtype=self.dtype, name=name)(x)
 
     def stem(self, x):
-        """Apply the first convolution, its activation and, for ImageNet, the max-pool."""
+        """Apply the first convolution, for ImageNet the max-pool, and the activation."""
         imagenet = self.architecture.stem == "imagenet"
         kernel, stride = (7, 2) if imagenet else (3, 1)
         x = self.convolution(x, self.architecture.width, kernel, stride, "stem", "stem_conv")
         x = self.normalization(x, "stem_bn")
         x = self.scalar_bias(x, "stem_bias")
-        x = self.activation(x, "stem_relu")
         if imagenet:
             x = SymmetricMaxPooling2D(
                 3, 2, 1, data_format=self.data_format, dtype=self.dtype, name="stem_pool"
             )(x)
-        return x
+        # The originals pool what is activated. The maximum of rising values is the value of the
+        # maximum, gradients too, and here it is a quarter of the pixels.
+        return self.activation(x, "stem_relu")
 
     def branch(self, x, inner: int, outer: int, stride: int, name: str):
         """Apply a block's convolutions up to the residual scale."""

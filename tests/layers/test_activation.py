@@ -20,12 +20,14 @@ def srelu(shift, **options) -> SReLU:
     return layer
 
 
+@pytest.mark.parametrize("training", [False, True])
 @PROPERTY
 @given(
-    arrays.arrays("float32", (7, 3), elements=FLOATS), arrays.arrays("float32", 3, elements=FLOATS)
+    x=arrays.arrays("float32", (7, 3), elements=FLOATS),
+    shift=arrays.arrays("float32", 3, elements=FLOATS),
 )
-def test_srelu_is_exactly_the_maximum(x, shift):
-    np.testing.assert_array_equal(numpy(srelu(shift)(x)), np.maximum(x, shift))
+def test_srelu_is_exactly_the_maximum(x, shift, training):
+    np.testing.assert_array_equal(numpy(srelu(shift)(x, training=training)), np.maximum(x, shift))
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -35,23 +37,44 @@ def test_srelu_is_exact_in_half_precision(dtype):
     np.testing.assert_array_equal(found, np.maximum(numpy(x).astype("float32"), -1.0))
 
 
-def test_srelu_shows_nan():
-    found = numpy(srelu([-1.0, -1.0])(np.array([[np.nan, np.inf]], "float32")))
+@pytest.mark.parametrize("training", [False, True])
+def test_srelu_shows_nan(training):
+    x = np.array([[np.nan, np.inf]], "float32")
+    found = numpy(srelu([-1.0, -1.0])(x, training=training))
     np.testing.assert_array_equal(found, [[np.nan, np.inf]])
 
 
-def test_srelu_gives_the_gradient_of_a_tie_to_the_shift():
+@pytest.mark.parametrize("training", [False, True])
+def test_srelu_gives_the_gradient_of_a_tie_to_the_shift(training):
     """As PyTorch's `relu(x - b) + b` does; a network that starts as identity is full of ties."""
     layer = srelu([-1.0])
     x = np.array([[-2.0], [-1.0], [0.5]], "float32")
     upstream = np.array([[3.0], [5.0], [7.0]], "float32")
 
     def weighted(x, shift):
-        return keras.ops.sum(upstream * layer(x))
+        return keras.ops.sum(upstream * layer(x, training=training))
 
     from_x, from_shift = gradients(weighted, x, layer.shift)
     np.testing.assert_array_equal(from_x, [[0.0], [0.0], [7.0]])
     np.testing.assert_array_equal(from_shift, [8.0])
+
+
+@pytest.mark.parametrize("axis", [-1, 1])
+def test_the_gradients_of_srelu_are_the_same_in_training(axis):
+    """In training they are written out; else TensorFlow finds them."""
+    rng = np.random.default_rng(0)
+    x, upstream = (rng.normal(size=(4, 5, 3, 5)).astype("float32") for _ in range(2))
+    layer = SReLU(axis=axis)
+    layer.build(x.shape)
+    layer.shift.assign(rng.normal(size=5))
+    trained, plain = (
+        gradients(
+            lambda x, shift, on=on: keras.ops.sum(upstream * layer(x, training=on)), x, layer.shift
+        )
+        for on in (True, False)
+    )
+    np.testing.assert_array_equal(trained[0], plain[0])
+    np.testing.assert_allclose(trained[1], plain[1], rtol=1e-5)
 
 
 def test_the_shift_starts_at_minus_one_and_takes_no_weight_decay():

@@ -31,8 +31,7 @@ class Run:
         self.original, self.facts, self.arrays = original, original.facts, original.arrays
         self.model = load_state_dict(original.state_dict, name)
         self.model.trainable = False
-        stem = "stem_pool" if self.model.architecture.stem == "imagenet" else "stem_relu"
-        tensors = {"stem": self.model.backbone.get_layer(stem).output}
+        tensors = {"stem": self.model.backbone.get_layer("stem_relu").output}
         for i, tensor in enumerate(self.model.backbone.pyramid_outputs.values()):
             tensors[f"s{i + 1}"] = tensor
         outputs = keras.Model(self.model.backbone.input, tensors)(original.images)
