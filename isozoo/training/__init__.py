@@ -6,16 +6,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from isozoo.training.checkpoint import CheckpointError
+    from isozoo.training.divergence import DivergedError
     from isozoo.training.evaluation import Evaluation, evaluate
+    from isozoo.training.interrupt import TrainingInterrupted
     from isozoo.training.loop import TrainingRun, train
     from isozoo.training.optimizers import TorchSGD
     from isozoo.training.recipe import Recipe
     from isozoo.training.schedules import WarmupMilestones
 
 _HOME = {
+    "CheckpointError": "checkpoint",
+    "DivergedError": "divergence",
     "Evaluation": "evaluation",
     "Recipe": "recipe",
     "TorchSGD": "optimizers",
+    "TrainingInterrupted": "interrupt",
     "TrainingRun": "loop",
     "WarmupMilestones": "schedules",
     "evaluate": "evaluation",
@@ -23,9 +29,12 @@ _HOME = {
 }
 
 __all__ = [
+    "CheckpointError",
+    "DivergedError",
     "Evaluation",
     "Recipe",
     "TorchSGD",
+    "TrainingInterrupted",
     "TrainingRun",
     "WarmupMilestones",
     "evaluate",

@@ -24,6 +24,7 @@ from isozoo.training.settings import (
     PenaltySettings,
     Phase,
     PreprocessingSettings,
+    RecoverySettings,
     ScheduleSettings,
 )
 
@@ -49,6 +50,7 @@ class Recipe:
         schedule: See `ScheduleSettings`.
         augment: See `AugmentSettings`.
         preprocessing: See `PreprocessingSettings`.
+        recovery: See `RecoverySettings`.
         phases: Epochs and image sizes, in order.
 
     Raises:
@@ -80,6 +82,7 @@ class Recipe:
     schedule: ScheduleSettings = dataclasses.field(default_factory=ScheduleSettings)
     augment: AugmentSettings = dataclasses.field(default_factory=AugmentSettings)
     preprocessing: PreprocessingSettings = dataclasses.field(default_factory=PreprocessingSettings)
+    recovery: RecoverySettings = dataclasses.field(default_factory=RecoverySettings)
 
     def __post_init__(self) -> None:
         """Refuse values that cannot be trained with."""
@@ -224,6 +227,10 @@ RANGES: tuple[tuple[str, float, float | None], ...] = (
     ("schedule.warmup_epochs", 0, None),
     ("schedule.gamma", 0, None),
     ("schedule.milestones", 1, None),
+    ("recovery.learning_rate_factor", 0.001, 1),
+    ("recovery.rollbacks", 1, None),
+    ("recovery.explosion", 1, None),
+    ("recovery.patience", 1, None),
     ("phases.epochs", 1, None),
     ("phases.size", 8, None),
 )

@@ -52,18 +52,28 @@ SCHEDULES: dict[str, dict[str, Any]] = {
 }
 
 
-def _complete(settings: Any, kind: str, table: Mapping[str, Mapping[str, Any]]) -> None:
+#: What may be done about a loss that is not finite or explodes, likewise.
+ON_NAN: dict[str, dict[str, Any]] = {
+    "stop": {},
+    "rollback": {"learning_rate_factor": 0.5, "rollbacks": 3},
+}
+
+
+def _complete(
+    settings: Any, kind: str, table: Mapping[str, Mapping[str, Any]], choice: str = "name"
+) -> None:
     """Give settings their name's own defaults, and refuse what only other names have."""
-    if settings.name not in table:
-        raise unknown(kind, settings.name, table)
-    own = table[settings.name]
+    chosen = getattr(settings, choice)
+    if chosen not in table:
+        raise unknown(kind, chosen, table)
+    own = table[chosen]
     for field in dict.fromkeys(field for row in table.values() for field in row):
         if getattr(settings, field) is None:
             object.__setattr__(settings, field, own.get(field))
         elif field not in own:
             readers = " and ".join(f"'{name}'" for name, row in table.items() if field in row)
             raise RecipeError(
-                f"{kind}.{field} means nothing to the {kind} '{settings.name}', only to {readers}; "
+                f"{kind}.{field} means nothing to the {kind} '{chosen}', only to {readers}; "
                 "remove it or choose another"
             )
 
@@ -164,6 +174,37 @@ class PreprocessingSettings:
     antialias: bool = True
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RecoverySettings:
+    """What is done about a loss that is NaN, infinite or explodes.
+
+    With `on_nan = "stop"` training stops with an error. With `"rollback"` it goes back to the last
+    good checkpoint, multiplies the learning rate by `learning_rate_factor` from there on and tries
+    again, `rollbacks` times at most in a run.
+
+    A loss explodes if it is above `explosion` times the median of the 100 losses before, for
+    `patience` steps in a row (10 if left out). Left out, no finite loss does: what is much for one
+    run is the warm-up of another.
+    """
+
+    on_nan: str = "stop"
+    learning_rate_factor: float | None = None
+    rollbacks: int | None = None
+    explosion: float | None = None
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        """Fill in what the choice has of its own, refuse what would do nothing."""
+        _complete(self, "recovery", ON_NAN, "on_nan")
+        if self.explosion is None and self.patience is not None:
+            raise RecipeError(
+                "recovery.patience means nothing without recovery.explosion; remove it or say "
+                "above how many times the median a loss explodes"
+            )
+        if self.explosion is not None and self.patience is None:
+            object.__setattr__(self, "patience", 10)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

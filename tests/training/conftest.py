@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from isozoo.training import TrainingRun, train
+
 RECIPE = """
 title = "Three colours"
 tag = "colours"
@@ -27,6 +29,10 @@ weight_decay = 1e-4
 name = "cosine"
 warmup_epochs = 1
 
+[penalty]
+method = "probe"
+every = 2
+
 [augment]
 scale = [0.5, 1.0]
 
@@ -44,6 +50,17 @@ size = 32
 """
 
 
+def assert_same_run(found: TrainingRun, expected: TrainingRun) -> None:
+    """Check that two runs have the same weights and log to the bit, but for the time they took."""
+    for one, other in zip(found.model.weights, expected.model.weights, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+    timeless = [
+        [{k: v for k, v in row.items() if "second" not in k} for row in run.log]
+        for run in (found, expected)
+    ]
+    assert timeless[0] == timeless[1]
+
+
 @pytest.fixture(scope="session")
 def colours(tmp_path_factory) -> Path:
     """A folder of `train` and `val` pictures of three classes, told apart by their colour."""
@@ -58,6 +75,14 @@ def colours(tmp_path_factory) -> Path:
                 pixels[8:32, 8:40, channel] += 150
                 Image.fromarray(pixels).save(folder / f"{number}.png")
     return root
+
+
+@pytest.fixture(scope="session")
+def whole_run(colours, tmp_path_factory) -> TrainingRun:
+    """A run that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "recipe.toml").write_text(RECIPE)
+    return train(folder / "recipe.toml", colours, folder / "runs")
 
 
 @pytest.fixture

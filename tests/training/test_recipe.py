@@ -5,6 +5,7 @@ import pytest
 
 from isozoo.data.augment import Augment
 from isozoo.errors import RecipeError
+from isozoo.regularizers import METHODS, PROBE
 from isozoo.training import Recipe
 from isozoo.training.recipe import CHOICES, POSITIVE, RANGES
 from isozoo.training.settings import (
@@ -34,6 +35,7 @@ def test_every_published_recipe_can_be_read(root):
 def test_what_a_recipe_may_name_can_be_built():
     assert set(OPTIMIZERS) == set(BUILDERS)
     assert set(SCHEDULES) == set(SCHEDULE_BUILDERS)
+    assert CHOICES["penalty.method"] == (*METHODS, PROBE)
 
 
 def test_phases_follow_each_other():
@@ -66,6 +68,17 @@ def test_phases_follow_each_other():
         ),
         ({"model": {"name": "r-isonet-8", "dtype": "flot32"}}, "did you mean 'float32'"),
         ({"model": {"name": "r-isonet-8", "orthogonality": -1}}, "orthogonality must be"),
+        ({"penalty": {"method": "prob"}}, "unknown method 'prob'; did you mean 'probe'"),
+        (
+            {"penalty": {"probes": 4}},
+            "penalty.probes means nothing without penalty.method =",
+        ),
+        ({"penalty": {"method": "probe", "probes": 0}}, "penalty.probes must be at least 1, got 0"),
+        ({"penalty": {"every": 0}}, "penalty.every must be at least 1, got 0"),
+        (
+            {"model": {"name": "resnet-8"}, "penalty": {"every": 2}},
+            "penalty means nothing to resnet-8, whose orthogonality is 0; set model.orthogonality",
+        ),
         ({"optimizer": {"momentum": 2}}, r"momentum must be in \[0, 1\), got 2"),
         ({"optimizer": {"weight_decay": -1}}, "weight_decay must be at least 0, got -1"),
         ({"schedule": {"milestones": [0, 2]}}, "schedule.milestones must be at least 1, got 0"),
@@ -108,6 +121,17 @@ def test_phases_follow_each_other():
         ({"preprocessing": {"mean": [0.5], "std": [0.2]}}, "for each of red, green and blue, got"),
         ({"optimizer": {"nesterov": 1}}, "nesterov must be of type bool, got 1"),
         ({"schedule": {"milestones": 30}}, "milestones must be a list, got 30"),
+        (
+            {"recovery": {"on_nan": "rolback"}},
+            "unknown recovery .* did you mean 'rollback'",
+        ),
+        ({"recovery": {"rollbacks": 2}}, "recovery.rollbacks means nothing .* only to 'rollback'"),
+        (
+            {"recovery": {"on_nan": "rollback", "learning_rate_factor": 1}},
+            r"recovery.learning_rate_factor must be in \[0.001, 1\), got 1",
+        ),
+        ({"recovery": {"explosion": 0.5}}, "recovery.explosion must be at least 1, got 0.5"),
+        ({"recovery": {"patience": 3}}, "recovery.patience means nothing without recovery.expl"),
         ({"seed": -1}, "seed must be at least 0, got -1"),
         ({"cache": 0}, "cache must be at least 8, got 0"),
     ],
@@ -146,7 +170,13 @@ def test_the_views_are_those_of_the_settings(padding):
 
 def test_every_row_of_the_checks_is_of_a_setting():
     model, optimizer = {"name": "isonet-8", "dropout": 0.5}, {"global_clipnorm": 1.0}
-    recipe = Recipe.from_dict({**LEAST, "cache": 8, "model": model, "optimizer": optimizer})
+    tables = {
+        "penalty": {"method": "probe", "probes": 4, "every": 2},
+        "recovery": {"on_nan": "rollback", "explosion": 10},
+    }
+    recipe = Recipe.from_dict(
+        {**LEAST, "cache": 8, "model": model, "optimizer": optimizer, **tables}
+    )
     for where in [*CHOICES, *POSITIVE, *(row[0] for row in RANGES)]:
         assert recipe._values(where), where
     for settings, table in ((OptimizerSettings, OPTIMIZERS), (ScheduleSettings, SCHEDULES)):

@@ -45,6 +45,17 @@ def test_adamw_decays_kernels_and_not_the_shifts(model):
     np.testing.assert_allclose(kernel.numpy(), before * (1 - 0.1 * 0.5), rtol=1e-6)
 
 
+def test_the_penalty_is_computed_as_the_recipe_says(model):
+    penalty = {"method": "probe", "probes": 2, "every": 3}
+    compile_classifier(model, recipe_with(seed=7, penalty=penalty), steps_per_epoch=1)
+    kernels = [v for v in model.trainable_variables if v.regularizer is not None]
+    for index, kernel in enumerate(kernels):
+        assert penalty.items() <= kernel.regularizer.get_config().items()
+        assert kernel.regularizer.offset == index % 3
+    seeds = {int(state.state.numpy()[0]) for state in model.penalty_states}
+    assert len(seeds) == len(kernels)
+
+
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
 def test_one_step_in_mixed_precision(dtype):
     recipe = recipe_with(model={"name": "r-isonet-8", "dtype": dtype})

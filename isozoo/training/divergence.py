@@ -1,0 +1,119 @@
+"""Losses that are no longer finite, or explode: noticed at once, and traced to a layer."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from isozoo.errors import IsozooError
+from isozoo.training.checkpoint import Position
+from isozoo.training.settings import RecoverySettings
+
+#: Steps whose median loss an explosion is measured by.
+WINDOW = 100
+
+
+class DivergedError(IsozooError, ArithmeticError):
+    """Training stopped because the loss exploded or was no longer a finite number.
+
+    Args:
+        message: What to say.
+        epoch: Epoch of the first bad step, counted from 1.
+        step: First bad step in it, counted from 1.
+        layer: The layer that went first; None if it could not be told.
+        checkpoint: Folder of the last good checkpoint; None if there is none yet.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        epoch: int,
+        step: int,
+        layer: str | None = None,
+        checkpoint: Path | None = None,
+    ):
+        super().__init__(message)
+        self.epoch = epoch
+        self.step = step
+        self.layer = layer
+        self.checkpoint = checkpoint
+
+
+class Divergence(Exception):
+    """Tells the loop that training must not go on from here.
+
+    Args:
+        first: Position before the first bad step.
+        last: Position before the step at which it was noticed.
+        what: What happened.
+    """
+
+    def __init__(self, first: Position, last: Position, what: str):
+        super().__init__(what)
+        self.first = first
+        self.last = last
+        self.what = what
+
+
+class LossWatch(keras.callbacks.Callback):
+    """Raise `Divergence` at the first step whose loss is not finite, or as the loss explodes.
+
+    Keras hands the running means of the epoch over as numbers, at each step and to any callback, so
+    looking at them makes nothing wait. A step's own loss follows from two means in a row.
+
+    Args:
+        tracker: Knows the position; stands before this callback.
+        settings: What counts as an explosion.
+        state: What `state()` returned where the run goes on.
+    """
+
+    def __init__(self, tracker: Any, settings: RecoverySettings, state: Mapping[str, Any]):
+        super().__init__()
+        self.tracker = tracker
+        self.settings = settings
+        self._losses = deque(state.get("losses", ()), maxlen=WINDOW)
+        self._high = [Position(*place) for place in state.get("high", ())]
+
+    def state(self) -> dict[str, Any]:
+        """Return what has to be known to go on."""
+        return {"losses": list(self._losses), "high": self._high}
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Take up the running mean."""
+        resumed = self.tracker.resumed
+        self._mean = float(self.model.get_metrics_result()["loss"]) if resumed else 0.0
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Look at the loss."""
+        done = self.tracker.position
+        before = Position(done.epoch, done.step - 1)
+        mean = (logs or {})["loss"]
+        if not math.isfinite(mean):
+            raise Divergence(before, before, f"the loss became {mean}")
+        if self.settings.explosion is not None:
+            self._check_explosion(before, mean * done.step - self._mean * before.step)
+        self._mean = mean
+
+    def _check_explosion(self, before: Position, loss: float) -> None:
+        factor, patience = self.settings.explosion, self.settings.patience
+        assert factor is not None
+        assert patience is not None
+        usual = statistics.median(self._losses) if len(self._losses) == WINDOW else math.inf
+        if loss <= factor * usual:
+            self._high = []
+            self._losses.append(loss)
+            return
+        self._high.append(before)
+        if len(self._high) == patience:
+            raise Divergence(
+                self._high[0],
+                before,
+                f"the loss was above {factor:g} times its median ({usual:.4g}) for {patience} "
+                f"steps and reached {loss:.4g}",
+            )

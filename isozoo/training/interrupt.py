@@ -1,0 +1,61 @@
+"""A request from outside to stop, which training answers between two steps."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+
+from isozoo.errors import IsozooError
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class TrainingInterrupted(IsozooError):
+    """Training was told to stop and did, with a checkpoint to go on from.
+
+    Args:
+        message: What to say.
+        checkpoint: The folder of the checkpoint.
+    """
+
+    def __init__(self, message: str, checkpoint: Path):
+        super().__init__(message)
+        self.checkpoint = checkpoint
+
+
+class StopRequest:
+    """Within a `with` block, turns SIGTERM and the first Ctrl-C into a note to be read.
+
+    A second Ctrl-C interrupts at once. Signals that the process was started to ignore stay
+    ignored, and outside of the main thread, where Python takes no signals, nothing changes.
+
+    Example:
+        >>> with StopRequest() as request:
+        ...     signal.raise_signal(signal.SIGTERM)
+        ...     request.signal
+        'SIGTERM'
+    """
+
+    def __init__(self) -> None:
+        #: Name of the signal that came first, or an empty string.
+        self.signal = ""
+        self._before: dict[signal.Signals, object] = {}
+
+    def __enter__(self) -> StopRequest:
+        if threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        for number, handler in self._before.items():
+            # None stands for a handler that was not set from Python and cannot be set again.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # pyright: ignore[reportArgumentType]
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.signal and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.signal = signal.Signals(number).name
