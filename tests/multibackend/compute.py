@@ -14,6 +14,7 @@ import numpy as np
 
 from isozoo.models.classifier import Classifier
 from isozoo.models.variables import named_values, named_variables
+from isozoo.orthogonality import draw_images, probe, smaller_side_first
 from isozoo.regularizers import METHODS, model_penalty, orthogonality_penalty
 from isozoo.training.recipe import Recipe
 from isozoo.training.setup import compile_classifier
@@ -89,6 +90,7 @@ RECIPE = {
     "optimizer": {"learning_rate": 0.05},
     "schedule": {"name": "constant"},
     "phases": [{"epochs": 1, "size": 32}],
+    "model": {"name": "r-isonet-8", "dropout": 0.0},
 }
 
 
@@ -109,6 +111,55 @@ def of_kernels() -> dict[str, np.ndarray]:
                 numbers[f"{key} penalty"] = keras.ops.convert_to_numpy(value)
                 numbers[f"{key} gradient"] = gradient(penalty, kernel)
     return numbers
+
+
+def of_images() -> dict[str, np.ndarray]:
+    """Return estimates of penalties from given images, and their gradients."""
+    numbers = {}
+    gradient = GRADIENTS[keras.backend.backend()]
+    for shape, strides in KERNELS:
+        pair = (strides, strides) if isinstance(strides, int) else strides
+        kernel = drawn(str(shape), shape) / np.float32(4)
+        first = smaller_side_first(keras.ops.convert_to_tensor(kernel))
+        images = np.sign(drawn("images", tuple(draw_images(first, pair, 3, seed=0).shape)))
+
+        def estimate(kernel, pair=pair, images=images):
+            kernel = smaller_side_first(keras.ops.convert_to_tensor(kernel))
+            return probe(kernel, pair, keras.ops.convert_to_tensor(images))
+
+        value = estimate(kernel)
+        numbers[f"kernel {shape} {strides} probe penalty"] = keras.ops.convert_to_numpy(value)
+        numbers[f"kernel {shape} {strides} probe gradient"] = gradient(estimate, kernel)
+    return numbers
+
+
+def of_states() -> dict[str, np.ndarray]:
+    """Return how the state of estimates moves in training, and whether it is resumed.
+
+    The images drawn are another backend's own, so the losses are only compared with each other.
+    """
+    recipe = Recipe.from_dict({**RECIPE, "penalty": {"method": "probe", "probes": 2, "every": 2}})
+    images, labels = drawn("images", (BATCH, 32, 32, 3)), np.arange(BATCH, dtype="int32") % CLASSES
+
+    def compiled() -> Classifier:
+        model = Classifier(recipe.architecture(CLASSES), data_format="channels_last")
+        for key, variable in named_variables(model).items():
+            variable.assign(weight(key, tuple(variable.shape)))
+        compile_classifier(model, recipe, steps_per_epoch=1)
+        return model
+
+    def losses(model: Classifier) -> np.ndarray:
+        history = model.fit(images, labels, batch_size=2, epochs=1, shuffle=False, verbose=0)
+        return np.array(history.history["loss"])
+
+    model, resumed = compiled(), compiled()
+    losses(model)
+    for old, new in zip(model.variables, resumed.variables, strict=True):
+        new.assign(old)
+    for old, new in zip(model.optimizer.variables, resumed.optimizer.variables, strict=True):
+        new.assign(old)
+    calls = [keras.ops.convert_to_numpy(each.state)[1] for each in model.penalty_states]
+    return {"state calls": np.array(calls), "state resumed": losses(resumed) / losses(model)}
 
 
 def of_network(name: str) -> dict[str, np.ndarray]:
@@ -136,7 +187,7 @@ def of_network(name: str) -> dict[str, np.ndarray]:
 
 
 def main(path: str) -> None:
-    numbers = of_kernels()
+    numbers = of_kernels() | of_images() | of_states()
     for name in NETWORKS:
         numbers |= of_network(name)
     np.savez_compressed(path, allow_pickle=False, **numbers)

@@ -44,7 +44,7 @@ def test_the_same_things_are_computed(numbers, golden):
 
 
 @pytest.mark.parametrize(
-    "what", ["kernel", "logits", "penalty", "loss", "accuracy", "gradient", "trained"]
+    "what", ["kernel", "logits", "penalty", "loss", "accuracy", "gradient", "trained", "state"]
 )
 def test_the_numbers_are_the_same(numbers, golden, what):
     keys = [key for key in golden if what in key.split()]
