@@ -11,6 +11,9 @@ from isozoo.cli import output
 
 USES_KERAS = True
 
+#: Exit code of a run that was asked to stop and can go on: sysexits' EX_TEMPFAIL, "try again".
+STOPPED = 75
+
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
     """Add the command's parser."""
@@ -27,12 +30,39 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--resume", action="store_true", help="go on from the run's newest checkpoint"
     )
+    parser.add_argument(
+        "--checkpoint-minutes", type=_minutes, metavar="N", default=10.0,
+        help="minutes between checkpoints within an epoch (%(default)g)",
+    )  # fmt: skip
+    parser.add_argument("--csv", action="store_true", help="write the log as a table too, log.csv")
+    parser.add_argument(
+        "--tensorboard", action="store_true", help="write event files for TensorBoard"
+    )
     return parser
 
 
+def _minutes(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"must be more than 0, got {text}")
+    return value
+
+
 def run(args: argparse.Namespace) -> int:
-    """Train, and say what came of it and where it lies."""
-    done = isozoo.training.train(args.recipe, args.data, args.out, resume=args.resume)
+    """Train, and say what came of it and where it lies; 75 if it was asked to stop."""
+    try:
+        done = isozoo.training.train(
+            args.recipe,
+            args.data,
+            args.out,
+            resume=args.resume,
+            checkpoint_minutes=args.checkpoint_minutes,
+            csv=args.csv,
+            tensorboard=args.tensorboard,
+        )
+    except isozoo.training.TrainingInterrupted as stopped:
+        output.remark(str(stopped))
+        return STOPPED
     for metric, value in done.metrics.items():
         print(f"{metric}: {output.number(metric, value)}")
     print(f"weights: {done.directory}")

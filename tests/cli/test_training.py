@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 import isozoo
+from isozoo.training import TrainingInterrupted
 from isozoo.training.evaluation import Evaluation
+
+DEFAULTS = {"resume": False, "checkpoint_minutes": 10.0, "csv": False, "tensorboard": False}
 
 
 def evaluation(measured: float) -> Evaluation:
@@ -37,14 +40,40 @@ def calls(monkeypatch):
 def test_train_passes_its_arguments_on(isozoo_command, calls):
     found = isozoo_command("train", "small.toml", "--data", "d", "--out", "o", "--resume")
     assert found == (0, "top1: 50.00 %\nimages: 10\nweights: o/small\n", "")
-    assert calls.made == [((Path("small.toml"), Path("d"), Path("o")), {"resume": True})]
+    options = DEFAULTS | {"resume": True}
+    assert calls.made == [((Path("small.toml"), Path("d"), Path("o")), options)]
 
 
 def test_train_writes_below_runs_unless_told_otherwise(isozoo_command, calls):
     isozoo_command("train", "recipes/small.toml", "--data", "d")
-    assert calls.made == [
-        ((Path("recipes/small.toml"), Path("d"), Path("runs")), {"resume": False})
-    ]
+    assert calls.made == [((Path("recipes/small.toml"), Path("d"), Path("runs")), DEFAULTS)]
+
+
+def test_train_tells_how_the_run_is_kept(isozoo_command, calls):
+    more = ("--checkpoint-minutes", "2.5", "--csv", "--tensorboard")
+    isozoo_command("train", "small.toml", "--data", "d", *more)
+    ((_, options),) = calls.made
+    assert options == {
+        **{"resume": False, "checkpoint_minutes": 2.5},
+        **{"csv": True, "tensorboard": True},
+    }
+
+
+@pytest.mark.parametrize("minutes", ["0", "-1", "nan", "soon"])
+def test_minutes_are_more_than_0(isozoo_command, calls, minutes):
+    found = isozoo_command("train", "small.toml", "--data", "d", "--checkpoint-minutes", minutes)
+    assert found.code == 2
+    assert "--checkpoint-minutes" in found.err
+    assert not calls.made
+
+
+def test_a_run_that_was_asked_to_stop_has_a_code_of_its_own(isozoo_command, calls):
+    def stop(*args, **options):
+        raise TrainingInterrupted("stopped by SIGTERM; repeat with --resume", Path("o"))
+
+    calls.room.train, calls.room.TrainingInterrupted = stop, TrainingInterrupted
+    found = isozoo_command("train", "small.toml", "--data", "d")
+    assert found == (75, "", "isozoo: stopped by SIGTERM; repeat with --resume\n")
 
 
 def test_evaluate_prints_reported_beside_measured(isozoo_command, calls):

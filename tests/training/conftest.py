@@ -29,10 +29,6 @@ weight_decay = 1e-4
 name = "cosine"
 warmup_epochs = 1
 
-[penalty]
-method = "probe"
-every = 2
-
 [augment]
 scale = [0.5, 1.0]
 

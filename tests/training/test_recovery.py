@@ -43,16 +43,31 @@ STOPS = (
 )
 
 
-def test_a_run_that_is_stopped_again_and_again_gives_the_same_bits(
-    whole_run, colours, recipe, tmp_path, monkeypatch
+def test_a_stopped_run_goes_on_to_the_same_bits(whole_run, colours, recipe, tmp_path, monkeypatch):
+    path, runs = recipe(), tmp_path / "runs"
+    with monkeypatch.context() as patch:
+        signal_after((0, 2), signal.SIGTERM, patch)
+        with pytest.raises(TrainingInterrupted, match="by SIGTERM after epoch 1, step 2") as error:
+            train(path, colours, runs, checkpoint_minutes=None)
+    assert [path.name for path in error.value.checkpoint.parent.iterdir()] == [
+        "epoch-0000-step-00000002"
+    ]
+    assert_same_run(train(path, colours, runs, resume=True), whole_run)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_stopped_again_and_again_goes_on_to_the_same_bits(
+    colours, recipe, tmp_path, monkeypatch
 ):
     path, runs = recipe(), tmp_path / "runs"
+    # A penalty with a random state, which validation advances too.
+    path.write_text(path.read_text() + '\n[penalty]\nmethod = "probe"\nevery = 2\n')
+    whole_run = train(path, colours, tmp_path / "whole")
     for number, (stop, told) in enumerate(STOPS):
         with monkeypatch.context() as patch:
             stop(patch)
-            with pytest.raises(TrainingInterrupted, match=f"{told}; .* --resume") as error:
+            with pytest.raises(TrainingInterrupted, match=f"{told}; .* --resume"):
                 train(path, colours, runs, resume=number > 0)
-        assert (error.value.checkpoint / "checkpoint.json").is_file()
     assert_same_run(train(path, colours, runs, resume=True), whole_run)
 
 
