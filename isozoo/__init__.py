@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING, Any
 from isozoo.registration import register_with_keras
 
 if TYPE_CHECKING:
-    from isozoo import data, initializers, layers, models, regularizers, training, zoo
+    from isozoo import (
+        benchmark,
+        data,
+        export,
+        initializers,
+        layers,
+        models,
+        regularizers,
+        training,
+        zoo,
+    )
     from isozoo.data.preprocessing import Preprocessing
     from isozoo.errors import IsozooError
     from isozoo.models.architecture import Architecture, architecture
@@ -37,8 +47,10 @@ __all__ = [
     "Preprocessing",
     "__version__",
     "architecture",
+    "benchmark",
     "create",
     "data",
+    "export",
     "info",
     "initializers",
     "layers",
@@ -65,7 +77,19 @@ _HOME = {
     "load": "isozoo.zoo.loading",
     "load_backbone": "isozoo.zoo.loading",
 }
-_ROOMS = frozenset({"data", "initializers", "layers", "models", "regularizers", "training", "zoo"})
+_ROOMS = frozenset(
+    {
+        "benchmark",
+        "data",
+        "export",
+        "initializers",
+        "layers",
+        "models",
+        "regularizers",
+        "training",
+        "zoo",
+    }
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -35,6 +35,14 @@ class RecipeError(IsozooError, ValueError):
     """A training recipe with a missing, unknown or impossible setting."""
 
 
+class BenchmarkError(IsozooError, ValueError):
+    """A benchmark that cannot be run, or a contender that failed in it."""
+
+
+class ExportError(IsozooError):
+    """A network that cannot be exported as asked, or whose export answers differently."""
+
+
 class MissingExtraError(IsozooError, ImportError):
     """An optional dependency that the requested function needs."""
 

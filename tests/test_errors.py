@@ -22,6 +22,7 @@ def test_every_error_can_be_caught_as_one():
         (errors.ImageError, ValueError),
         (errors.DataError, ValueError),
         (errors.RecipeError, ValueError),
+        (errors.BenchmarkError, ValueError),
         (errors.MissingExtraError, ImportError),
     ],
 )

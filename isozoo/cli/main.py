@@ -8,10 +8,21 @@ import sys
 from collections.abc import Sequence
 
 import isozoo
-from isozoo.cli import backend, convert, evaluate, info, listing, predict, push, train
+from isozoo.cli import (
+    backend,
+    benchmark,
+    convert,
+    evaluate,
+    info,
+    listing,
+    predict,
+    push,
+    runs,
+    train,
+)
 from isozoo.errors import IsozooError
 
-COMMANDS = (listing, info, predict, train, evaluate, convert, push)
+COMMANDS = (listing, info, predict, train, runs, evaluate, benchmark, convert, push)
 
 FAILED = 2
 INTERRUPTED = 130

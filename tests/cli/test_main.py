@@ -1,6 +1,7 @@
 """What happens around every command: help, errors, backends, interruptions."""
 
 import os
+import re
 import subprocess
 import sys
 import types
@@ -15,8 +16,8 @@ from isozoo.errors import IsozooError, MissingExtraError, WeightsError
 def test_help_names_every_command(isozoo_command):
     found = isozoo_command("--help")
     assert found.code == 0
-    for name in ("list", "info", "predict", "train", "evaluate", "convert"):
-        assert f"\n    {name} " in found.out
+    for name in ("list", "info", "predict", "train", "evaluate", "benchmark", "convert"):
+        assert re.search(rf"\n    {name}\s", found.out), name
 
 
 def test_version(isozoo_command):

@@ -1,0 +1,89 @@
+"""What a benchmark notes of where it was run: processor, cores, versions, memory."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+#: Packages whose versions are noted where a contender loaded them: module, distribution.
+PACKAGES = {
+    "ai_edge_litert": "ai-edge-litert",
+    "jax": "jax",
+    "keras": "keras",
+    "nncf": "nncf",
+    "numpy": "numpy",
+    "onnxruntime": "onnxruntime",
+    "openvino": "openvino",
+    "tensorflow": "tensorflow",
+    "torch": "torch",
+}
+
+#: Variables that decide how many threads a library takes.
+THREADS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
+
+
+def machine() -> dict[str, Any]:
+    """Return processor, cores, what limits the threads, system, Python, and how busy it is.
+
+    Example:
+        >>> machine()["python"] == platform.python_version()
+        True
+    """
+    info = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*: (.+)", info.read_text()) if info.exists() else None
+    return {
+        "processor": found[1] if found else platform.processor() or platform.machine(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "threads": {name: os.environ[name] for name in THREADS if name in os.environ},
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        # Of the minute before: contenders of a quiet machine start below 1.
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of those `PACKAGES` that this process has loaded."""
+    return {
+        module: importlib.metadata.version(distribution)
+        for module, distribution in PACKAGES.items()
+        if module in sys.modules
+    }
+
+
+def peak_memory() -> int:
+    """Return the most memory in bytes that this process has held so far.
+
+    Example:
+        >>> peak_memory() > 1_000_000
+        True
+    """
+    status = Path("/proc/self/status")
+    found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text()) if status.exists() else None
+    return 1024 * int(found[1]) if found else _usage("RUSAGE_SELF")
+
+
+def peak_memory_of_children() -> int:
+    """Return the most memory in bytes that any ended child of this process held."""
+    return _usage("RUSAGE_CHILDREN")
+
+
+def _usage(whose: str) -> int:
+    import resource  # not on Windows, where nothing else says it either
+
+    # Kilobytes, but for macOS, which counts bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(getattr(resource, whose)).ru_maxrss

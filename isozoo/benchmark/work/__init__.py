@@ -1,0 +1,1 @@
+"""What workers do: one module for each measure, imported by name in the process that times it."""

@@ -1,0 +1,40 @@
+"""A worker that speaks the protocol and measures nothing: its answers are in contenders' names.
+
+The name is the file's text after the colon: seconds of the first and of the later repetitions,
+comma-separated, or one of the mishaps below. Run as a program; imports nothing but the standard
+library, and so starts in a moment.
+"""
+
+import json
+import sys
+import time
+
+MISHAPS = {
+    "crash": lambda: sys.exit("Traceback\nMemoryError: too much of it"),
+    "silence": lambda: time.sleep(60),
+    "nothing": lambda: sys.exit(0),
+}
+
+
+def main():
+    number = 0
+    for line in sys.stdin:
+        request = json.loads(line)
+        if request["do"] == "prepare":
+            task = request["task"]
+            name = task["contender"].partition(":")[2]
+            mishap, _, when = name.partition("@")
+            answer = {"items": task["settings"]["batch_size"]}
+        elif request["do"] == "repeat":
+            if mishap in MISHAPS and number == int(when):
+                MISHAPS[mishap]()
+            seconds = [1.0] if mishap in MISHAPS else [float(part) for part in name.split(",")]
+            answer = {"seconds": seconds[min(number, len(seconds) - 1)]}
+            number += 1
+        else:
+            answer = {"peak": 2**20 * (100 + len(name)), "versions": {"slide-rule": "1"}}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()

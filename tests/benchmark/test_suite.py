@@ -1,0 +1,150 @@
+"""Suites: what they may say, and how goals are judged."""
+
+import json
+import tomllib
+
+import pytest
+
+from isozoo.benchmark import turns
+from isozoo.benchmark.comparison import Comparison
+from isozoo.benchmark.results import Ratio, Result
+from isozoo.benchmark.suite import Goal, Suite, run_suite
+from isozoo.errors import BenchmarkError, UnknownNameError
+
+MIB = 2**20
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch):
+    monkeypatch.setattr(turns, "PAUSE", 0.0)
+
+
+@pytest.fixture
+def suite(rival):
+    """A suite of two rows, the second of two measures."""
+    return {
+        "title": "both",
+        "rows": [
+            {
+                "key": "one",
+                "title": "First",
+                "measure": "inference",
+                "contenders": [
+                    {"contender": rival("1"), "label": "slow"},
+                    {"contender": rival("0.5"), "label": "fast"},
+                    {"contender": rival("crash@0"), "label": "broken"},
+                ],
+                "against": ["slow"],
+                "rounds": 2,
+                "goals": [
+                    {"title": "A", "subject": "fast", "rival": "slow", "at_least": 2.0},
+                    {"title": "B", "subject": "fast", "rival": "slow", "at_least": 2.1},
+                    {"title": "C", "subject": ["slow", "fast"], "rival": "slow", "at_least": 1.5},
+                    {"title": "D", "subject": "broken", "rival": "slow", "at_least": 0.1},
+                    {"title": "E", "subject": "fast", "rival": "slow"},
+                ],
+            },
+            {
+                "key": "two",
+                "title": "Second",
+                "measure": "training",
+                "contenders": [
+                    {"contender": rival("1"), "label": "step"},
+                    {"contender": rival("1"), "label": "stream", "measure": "input", "data": "d"},
+                ],
+                "rounds": 1,
+                "warm_up": 0,
+                "settings": {"batch_size": 4},
+            },
+        ],
+    }
+
+
+def test_a_suite_is_run_judged_and_written_row_by_row(suite, command, tmp_path):
+    out = tmp_path / "out.json"
+    record = run_suite(Suite.from_dict(suite), out=out, command=command)
+    assert json.loads(out.read_text()) == record
+    first, second = record["rows"]
+    assert [goal["met"] for goal in first["goals"]] == [True, False, True, False, None]
+    assert first["goals"][0]["ratio"] == {"median": 2.0, "low": 2.0, "high": 2.0}
+    assert (first["goals"][2]["subject"], first["goals"][3]["ratio"]) == ("fast", None)
+    found = Comparison.from_json(second["comparison"])
+    assert [(r.label, r.measure, r.items) for r in found.results] == [
+        ("step", "training", 4),
+        ("stream", "input", 4),
+    ]
+    assert record["machine"]["python"]
+
+
+def test_rows_can_be_chosen_and_data_be_given(suite, command):
+    record = run_suite(Suite.from_dict(suite), only=["two"], data="/x/pets", command=command)
+    (row,) = record["rows"]
+    assert (row["key"], row["comparison"]["settings"]["data"]) == ("two", "pets")
+
+
+def test_goals_may_be_of_time_and_memory():
+    small = Result("small", "training", "images/s", seconds=(1.0,), peak=1 * MIB)
+    large = Result("large", "training", "images/s", seconds=(0.5,), peak=2 * MIB)
+    found = Comparison("x", (small, large))
+    for of, ratio, met in (("memory", 0.5, True), ("time", 2.0, False), ("speed", 0.5, True)):
+        goal = Goal(title="x", subject="small", rival="large", of=of, at_most=1.0)
+        verdict = goal.judge(found)
+        assert (verdict.ratio, verdict.met) == (Ratio(ratio, ratio, ratio), met)
+
+
+def test_of_several_the_smallest_counts_below_a_bound():
+    results = [Result(n, "first", "s", seconds=(s,)) for n, s in (("a", 3.0), ("b", 2.0), ("c", 4))]
+    goal = Goal(title="x", subject=("a", "b"), rival="c", of="time", at_most=1.0)
+    verdict = goal.judge(Comparison("x", tuple(results)))
+    assert (verdict.subject, verdict.to_json()["subjects"]) == ("b", ["a", "b"])
+
+
+def _change(suite, path, value):
+    *parents, last = path
+    for key in parents:
+        suite = suite[key]
+    suite[last] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (["rows", 0, "speed"], 1, "unknown setting in row 'one' 'speed'"),
+        (["rows", 0, "goals", 0, "at_lest"], 1, "setting in a goal of row 'one' 'at_lest'"),
+        (["rows", 0, "goals", 0, "at_most"], 1, "goal 'A' has two bounds; give one"),
+        (["rows", 0, "goals", 0, "of"], "beauty", "unknown quantity 'beauty'"),
+        (["rows", 0, "goals", 0, "rival"], "slaw", "contender of row 'one' 'slaw'; did you mean"),
+        (["rows", 0, "against"], ["fest"], "contender of row 'one' 'fest'; did you mean 'fast'"),
+        (["rows", 0, "contenders", 1, "label"], "slow", "row 'one' names slow twice"),
+        (["rows", 0, "contenders", 1, "size"], 3, "unknown setting in row 'one' 'size'"),
+        (["rows", 0, "contenders", 1], {"label": "x"}, "row 'one' has a table without 'contender'"),
+        (["rows", 1, "key"], "one", r"each with a key of its own; got \['one', 'one'\]"),
+        (["rows"], [], r"a suite needs \[\[rows\]\]"),
+        (["name"], "x", "unknown setting in suite 'name'"),
+        (["rows", 1], {"key": "k"}, "row 'k' lacks title, measure, contenders"),
+        (["rows", 1, "measure"], "speed", "unknown measure 'speed'"),
+    ],
+)
+def test_mistakes_are_named_before_anything_is_measured(suite, path, value, message):
+    _change(suite, path, value)
+    with pytest.raises((BenchmarkError, UnknownNameError), match=message):
+        run_suite(Suite.from_dict(suite), command=("never started",))
+
+
+def test_an_unknown_row_is_named(suite):
+    with pytest.raises(UnknownNameError, match="unknown row 'three'; "):
+        run_suite(Suite.from_dict(suite), only=["three"])
+
+
+def test_a_file_that_is_no_toml_is_named(tmp_path):
+    (tmp_path / "s.toml").write_text("rows = [")
+    with pytest.raises(BenchmarkError, match=r"s\.toml is not valid TOML"):
+        Suite.read(tmp_path / "s.toml")
+
+
+def test_the_projects_own_suite_can_be_read(root, monkeypatch):
+    monkeypatch.chdir(root)
+    suite = Suite.read("benchmarks/suite.toml")
+    assert tomllib.loads((root / "benchmarks/suite.toml").read_text())["title"] == suite.title
+    for row in suite.rows:
+        assert row.tasks({"data": "pictures"})
