@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import keras
 from keras import ops
 
@@ -50,6 +52,9 @@ class SymmetricMaxPooling2D(keras.layers.Layer):
         ((1, 2, 2, 1), -1.0)
     """
 
+    #: What is seen outside of the image: minus infinity.
+    outside: ClassVar[dict[str, Any]] = {"mode": "constant", "constant_values": float("-inf")}
+
     def __init__(
         self,
         pool_size: int = 3,
@@ -73,13 +78,13 @@ class SymmetricMaxPooling2D(keras.layers.Layer):
         self.data_format = resolve_data_format(data_format)
 
     def call(self, x):
-        """Pad with minus infinity, then take the maximum of each window."""
+        """Pad, then take the maximum of each window."""
         sides, none = (self.padding, self.padding), (0, 0)
         if self.data_format == "channels_last":
             widths = (none, sides, sides, none)
         else:
             widths = (none, none, sides, sides)
-        x = ops.pad(x, widths, mode="constant", constant_values=float("-inf"))
+        x = ops.pad(x, widths, **self.outside)
         return ops.max_pool(
             x, self.pool_size, self.strides, padding="valid", data_format=self.data_format
         )

@@ -26,6 +26,7 @@ def adapt(
     in_channels: int | None = None,
     dropout: float | None = None,
     dtype: str | keras.DTypePolicy | None = None,
+    data_format: str | None = None,
     input_shape: tuple[int | None, ...] | None = None,
 ) -> Classifier:
     """Return a classifier made over, with the trained values wherever they still mean something.
@@ -38,7 +39,8 @@ def adapt(
             `Preprocessing.with_channels`.
         dropout: Probability of dropping a pooled feature in training, in [0, 1).
         dtype: Dtype policy of the layers.
-        input_shape: Shape of one image, in the model's data format. If it fixes a square, the
+        data_format: `"channels_last"` or `"channels_first"`; the model's own if None.
+        input_shape: Shape of one image, in the new data format. If it fixes a square, the
             preprocessing cuts that square, resizing in the old proportion; fixed to another shape
             the network takes arrays only, as pictures are cut to squares.
 
@@ -57,7 +59,7 @@ def adapt(
         >>> model.output_shape, model.labels
         ((None, 2), ('cat', 'dog'))
     """
-    asked = (classes, in_channels, dropout, dtype, input_shape)
+    asked = (classes, in_channels, dropout, dtype, data_format, input_shape)
     if all(value is None for value in asked):
         return model
     count, labels = (None, model.labels) if classes is None else split_classes(classes)
@@ -68,17 +70,18 @@ def adapt(
     preprocessing = model.preprocessing
     if described.channels != preprocessing.channels:
         preprocessing = preprocessing.with_channels(described.channels)
+    data_format = data_format or model.data_format
     if input_shape is None:
-        input_shape = _with_channels(model, described.channels)
+        input_shape = in_data_format(image_sides(model), described.channels, data_format)
     else:
-        input_shape = resolve_input_shape(input_shape, described.channels, model.data_format)
-        preprocessing = preprocessing.with_size(_side(input_shape, model.data_format))
+        input_shape = resolve_input_shape(input_shape, described.channels, data_format)
+        preprocessing = preprocessing.with_size(_side(input_shape, data_format))
     other = Classifier(
         described,
         labels,
         preprocessing,
         input_shape,
-        model.data_format,
+        data_format,
         dtype=model.dtype_policy if dtype is None else dtype,
     )
     fresh = _names(other.head) if classes is not None else ()
@@ -115,11 +118,23 @@ def _side(input_shape: tuple[int | None, ...], data_format: str) -> int | None:
     return height if height == width else None
 
 
-def _with_channels(model: Classifier, channels: int) -> tuple[int | None, ...]:
-    shape = tuple(model.backbone.input_shape[1:])
-    if model.data_format == "channels_last":
-        return (*shape[:-1], channels)
-    return (channels, *shape[1:])
+def image_sides(model: Classifier) -> tuple[int | None, int | None]:
+    """Return height and width of a classifier's images, None where any will do."""
+    shape = model.backbone.input_shape[1:]
+    height, width = shape[:2] if model.data_format == "channels_last" else shape[1:]
+    return height, width
+
+
+def in_data_format(
+    sides: tuple[int | None, int | None], channels: int, data_format: str
+) -> tuple[int | None, ...]:
+    """Return the shape of one image.
+
+    Example:
+        >>> in_data_format((32, None), 3, "channels_first")
+        (3, 32, None)
+    """
+    return (*sides, channels) if data_format == "channels_last" else (channels, *sides)
 
 
 def _names(part: keras.Model) -> tuple[str, ...]:

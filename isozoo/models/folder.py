@@ -23,6 +23,7 @@ import numpy as np
 from isozoo import __version__
 from isozoo.errors import WeightsError
 from isozoo.files import FileRecord, atomic_directory
+from isozoo.models.adapting import adapt
 from isozoo.models.card import card
 from isozoo.models.classifier import Classifier
 from isozoo.models.golden import golden_arrays
@@ -46,7 +47,6 @@ from isozoo.models.manifest import (
 from isozoo.models.provenance import Provenance, subject_of
 from isozoo.models.variables import (
     check_finite,
-    copy_variables,
     fingerprint,
     named_values,
     named_variables,
@@ -130,7 +130,7 @@ def write_folder(
     _refuse_foreign(target)
     known: Provenance | None = model.provenance
     # A copy, so that neither an optimiser nor a frozen layer of the original is written.
-    model = _remade(model, model.dtype_policy, "channels_last")
+    model = adapt(model, data_format="channels_last")
     manifest = _described(model)
     said = Provenance(
         tag=tag, metrics=metrics or {}, licence=licence, source=source, recipe=recipe, log=log
@@ -142,7 +142,7 @@ def write_folder(
     manifest = dataclasses.replace(manifest, **stated | {"metrics": dict(said.metrics)})
     with atomic_directory(target) as folder:
         _write_preset(model, folder)
-        golden = golden_arrays(_remade(model, "float32", "channels_last"))
+        golden = golden_arrays(adapt(model, dtype="float32"))
         np.savez_compressed(folder / GOLDEN, allow_pickle=False, **golden)
         said.write(folder, manifest.full_name)
         files = {path.name: FileRecord.of(path) for path in sorted(folder.iterdir())}
@@ -289,18 +289,6 @@ def _build(manifest: Manifest, data_format: str | None) -> Classifier:
         data_format,
         dtype=policy,
     )
-
-
-def _remade(model: Classifier, dtype: str | keras.DTypePolicy, data_format: str) -> Classifier:
-    """Return a copy of the model in the given dtype policy and data format."""
-    shape = tuple(model.backbone.input_shape[1:])
-    if data_format != model.data_format:
-        shape = (*shape[1:], shape[0]) if data_format == "channels_last" else (shape[2], *shape[:2])
-    other = Classifier(
-        model.architecture, model.labels, model.preprocessing, shape, data_format, dtype=dtype
-    )
-    copy_variables(model, other)
-    return other
 
 
 def _check_variables(manifest: Manifest, variables: Mapping[str, Any], where: str) -> None:

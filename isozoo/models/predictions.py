@@ -50,7 +50,7 @@ def classify_pictures(
     for start in range(0, len(pictures), batch_size):
         for row in softmax(logits(pictures[start : start + batch_size])):
             order = np.argsort(-row, kind="stable")[:top]
-            results.append([Prediction(labels[i], float(row[i]), int(i)) for i in order])
+            results.append([Prediction(labels[i], float(row[i]), i) for i in order.tolist()])
     return results
 
 

@@ -1,0 +1,184 @@
+"""The formats a network can be exported to, as a table."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+
+from isozoo.errors import ExportError, MissingExtraError, unknown
+
+#: Largest `|exported - Keras| / max(1, |Keras|)` over the logits of the pictures that an export is
+#: checked on. The measured differences are far smaller but for int8, whose rounding is coarse.
+TOLERANCES = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2, "int8": 0.25}
+
+
+@dataclass(frozen=True)
+class Format:
+    """How one format is written and run.
+
+    Args:
+        name: What it is called, such as ``"onnx"``.
+        title: What people call it.
+        module: The module of `isozoo.export` that writes and opens it.
+        layout: Order of the axes of the images inside, ``"channels_last"`` or ``"channels_first"``.
+        dtypes: What it can be written in, and what that means.
+        writes_with: Modules that writing needs and isozoo does not, by the dtypes that need them.
+        runs_with: Modules of which one is needed to run it.
+        rewrites: How the network is rewritten before, as `isozoo.export.serving.REPLACEMENTS` has
+            it.
+        backends: Keras backends it can be written from.
+    """
+
+    name: str
+    title: str
+    module: str
+    layout: str
+    dtypes: Mapping[str, str]
+    writes_with: Mapping[str, Sequence[str]]
+    runs_with: Sequence[str]
+    rewrites: Sequence[str] = ("foldable shift",)
+    backends: Sequence[str] = ("tensorflow",)
+
+    @property
+    def implementation(self) -> ModuleType:
+        """The module with `write` and `Runtime`."""
+        return importlib.import_module(f"isozoo.export.{self.module}")
+
+    def check_dtype(self, dtype: str) -> None:
+        """Refuse a dtype that the format does not have.
+
+        Raises:
+            ExportError: Naming those it has.
+        """
+        if dtype in self.dtypes:
+            return
+        others = [name for name, form in FORMATS.items() if dtype in form.dtypes]
+        elsewhere = f", or {dtype} with format {' or '.join(others)}" if others else ""
+        raise ExportError(
+            f"{self.title} cannot be exported as {dtype}; use {' or '.join(self.dtypes)}{elsewhere}"
+        )
+
+    def check_backend(self, backend: str) -> None:
+        """Refuse a Keras backend that the format cannot be written from.
+
+        Raises:
+            ExportError: Naming those it can be written from.
+        """
+        if backend not in self.backends:
+            raise ExportError(
+                f"{self.title} cannot be exported while Keras computes with {backend}: it is "
+                f"converted from a TensorFlow graph. Weights are the same for every backend, so "
+                f"export with KERAS_BACKEND={self.backends[0]} (`isozoo export --backend "
+                f"{self.backends[0]}`)"
+            )
+
+    def check_writer(self, dtype: str) -> None:
+        """Refuse to write without the libraries that this takes.
+
+        Raises:
+            MissingExtraError: One is not installed.
+        """
+        needed = (*self.writes_with.get("", ()), *self.writes_with.get(dtype, ()))
+        missing = [name for name in needed if not _installed(name)]
+        if missing:
+            raise MissingExtraError(
+                f"exporting to {self.title} as {dtype} needs {', '.join(missing)}: "
+                "python -m pip install 'isozoo[export]'"
+            )
+
+    def check_runtime(self) -> None:
+        """Refuse to run without a runtime.
+
+        Raises:
+            MissingExtraError: None is installed.
+        """
+        if not any(_installed(name) for name in self.runs_with):
+            raise MissingExtraError(
+                f"running {self.title} needs {' or '.join(self.runs_with)}: "
+                "python -m pip install 'isozoo[export]'"
+            )
+
+
+FORMATS = {
+    form.name: form
+    for form in (
+        Format(
+            name="saved_model",
+            title="a SavedModel",
+            module="saved_model",
+            layout="channels_last",
+            dtypes={
+                "float32": "weights and arithmetic in float32",
+                "bfloat16": "weights in float32, arithmetic in bfloat16",
+            },
+            writes_with={},
+            runs_with=("tensorflow",),
+            rewrites=(),
+        ),
+        Format(
+            name="onnx",
+            title="ONNX",
+            module="onnx",
+            layout="channels_first",
+            dtypes={
+                "float32": "weights and arithmetic in float32",
+                "int8": "weights and activations in 8 bits, calibrated on pictures",
+            },
+            writes_with={"": ("onnx", "onnxruntime", "tf2onnx")},
+            runs_with=("onnxruntime",),
+        ),
+        Format(
+            name="litert",
+            title="LiteRT",
+            module="litert",
+            # The converter knows convolutions of this layout only.
+            layout="channels_last",
+            dtypes={
+                "float32": "weights and arithmetic in float32",
+                "float16": "weights stored in float16, arithmetic in float32",
+                "int8": "weights and activations in 8 bits, calibrated on pictures",
+            },
+            writes_with={},
+            runs_with=("ai_edge_litert", "tensorflow"),
+            rewrites=("foldable shift", "mirrored padding"),
+        ),
+        Format(
+            name="openvino",
+            title="OpenVINO",
+            module="openvino",
+            # Written channels last, it spends 45 % of its time turning feature maps round.
+            layout="channels_first",
+            dtypes={
+                "float32": "weights and arithmetic in float32",
+                "float16": "weights stored in float16, arithmetic in float32",
+                "bfloat16": "weights in float32, arithmetic in bfloat16 where the processor has it",
+                "int8": "weights and activations in 8 bits, calibrated on pictures; the rest as "
+                "bfloat16",
+            },
+            writes_with={"": ("openvino",), "int8": ("nncf",)},
+            runs_with=("openvino",),
+        ),
+    )
+}
+
+
+def format_named(name: str) -> Format:
+    """Return the format of a name.
+
+    Raises:
+        UnknownNameError: There is none.
+
+    Example:
+        >>> list(format_named("litert").dtypes)
+        ['float32', 'float16', 'int8']
+    """
+    if name not in FORMATS:
+        raise unknown("format", name, FORMATS)
+    return FORMATS[name]
+
+
+def _installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None

@@ -1,0 +1,86 @@
+"""LiteRT (TensorFlow Lite), written and run."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from isozoo.export.quiet import quiet_libraries
+
+if TYPE_CHECKING:
+    from isozoo.export.job import Job
+
+FILE = "model.tflite"
+
+
+def write(job: Job, folder: Path) -> None:
+    """Convert a channels-last network, by way of a SavedModel."""
+    with quiet_libraries():
+        job.network.export(
+            str(folder / FILE),
+            format="litert",
+            input_signature=job.signature,
+            verbose=False,
+            **_settings(job),
+        )
+
+
+def _settings(job: Job) -> dict[str, Any]:
+    """Return the attributes of the converter for a dtype."""
+    import tensorflow as tf
+
+    smaller = {"optimizations": [tf.lite.Optimize.DEFAULT]}
+    builtin = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
+    if job.dtype == "float16":
+        return smaller | {"target_spec": builtin | {"supported_types": [tf.float16]}}
+    if job.dtype == "int8":
+        # Input and output stay float32: quantising them is inside.
+        return smaller | {
+            "target_spec": {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]},
+            "representative_dataset": lambda: ([batch] for batch in job.calibration),
+        }
+    return {"target_spec": builtin}
+
+
+class Runtime:
+    """A LiteRT network in its interpreter: ai-edge-litert's, or the one that TensorFlow has.
+
+    Args:
+        folder: The exported folder.
+        dtype: The dtype it was exported as; the file knows how to compute.
+        threads: Number of threads; one if None.
+        precision: Not to be had: the precision is that of the file.
+    """
+
+    options = frozenset({"threads"})
+
+    def __init__(
+        self, folder: Path, dtype: str, threads: int | None = None, precision: str | None = None
+    ):
+        self._interpreter = _interpreter()(model_path=str(folder / FILE), num_threads=threads)
+        (self._input,) = self._interpreter.get_input_details()
+        (self._output,) = self._interpreter.get_output_details()
+        self.input_name, self.output_name = self._input["name"], self._output["name"]
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Return the logits of images in the layout of the file."""
+        if tuple(self._input["shape"]) != images.shape:
+            self._interpreter.resize_tensor_input(self._input["index"], images.shape)
+            (self._input,) = self._interpreter.get_input_details()
+        self._interpreter.allocate_tensors()
+        self._interpreter.set_tensor(self._input["index"], images)
+        self._interpreter.invoke()
+        return self._interpreter.get_tensor(self._output["index"])
+
+
+def _interpreter() -> Any:
+    if importlib.util.find_spec("ai_edge_litert") is not None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        return Interpreter
+    import tensorflow as tf
+
+    return tf.lite.Interpreter

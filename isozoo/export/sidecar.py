@@ -1,0 +1,233 @@
+"""`isozoo-export.json`: what an exported folder says of itself, read and checked without Keras."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from isozoo.data.labels import distinct_labels
+from isozoo.data.preprocessing import Preprocessing
+from isozoo.errors import IsozooError, WeightsError
+from isozoo.export.formats import FORMATS
+from isozoo.files import FileRecord
+from isozoo.models.architecture import Architecture
+
+SIDECAR = "isozoo-export.json"
+GOLDEN = "golden.npz"
+VERSION = 1
+
+_AGAIN = "copy the folder again, or export it again with `isozoo export`"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sidecar:
+    """Everything an exported folder says of itself.
+
+    Args:
+        name: Name of the weights, such as ``"r-isonet-50.imagenet"``.
+        architecture: The full description of the network.
+        labels: One label per class, in the order of the logits.
+        preprocessing: How a picture becomes an input.
+        format: Name of the format, a key of `isozoo.export.FORMATS`.
+        dtype: What it was exported as.
+        layout: Order of the axes inside, ``"channels_last"`` or ``"channels_first"``.
+        input_name: The input's name in the file.
+        input_shape: Its shape with the batch, in that layout; None where any number will do.
+        output_name: The name of the logits in the file.
+        calibration: How many pictures 8-bit ranges were measured on, 0 if none were.
+        difference: Largest ``|exported - Keras| / max(1, |Keras|)`` found as it was written.
+        metrics: What is reported of the weights in float32, by name.
+        licence: SPDX identifier of the weights' licence; None if nobody said.
+        source: Whose weights these are; None if made here or nobody said.
+        versions: Versions of isozoo, Keras and the libraries that wrote the folder.
+        files: Size and SHA-256 of every other file, by path inside the folder.
+    """
+
+    name: str
+    architecture: Architecture
+    labels: tuple[str, ...]
+    preprocessing: Preprocessing
+    format: str
+    dtype: str
+    layout: str
+    input_name: str
+    input_shape: tuple[int | None, ...]
+    output_name: str
+    calibration: int
+    difference: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    licence: str | None = None
+    source: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, FileRecord] = field(default_factory=dict)
+
+    @property
+    def batch_size(self) -> int | None:
+        """Images in a batch; None if any number will do."""
+        return self.input_shape[0]
+
+    def to_json(self) -> str:
+        """Return the text of the file."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        values["architecture"] = self.architecture.to_dict()
+        values["preprocessing"] = self.preprocessing.to_dict()
+        values["files"] = {name: asdict(record) for name, record in self.files.items()}
+        return json.dumps({"version": VERSION} | values, indent=2, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, where: str = SIDECAR) -> Sidecar:
+        """Read and check the text of the file.
+
+        Args:
+            text: The text.
+            where: What to call it in errors.
+
+        Raises:
+            WeightsError: It is not JSON, was written by a newer isozoo, lacks a key, holds a value
+                that cannot be, or names a file outside its folder.
+        """
+        values = _object(text, where)
+        names = {item.name for item in fields(cls)}
+        missing = sorted(names - values.keys())
+        if missing:
+            raise WeightsError(f"{where} lacks {', '.join(missing)}; {_AGAIN}")
+        try:
+            sidecar = cls(
+                **{name: values[name] for name in names - _CONVERTED.keys()},
+                **{name: convert(values[name]) for name, convert in _CONVERTED.items()},
+            )
+            sidecar._check()
+        except (IsozooError, TypeError, ValueError, KeyError, AttributeError) as error:
+            raise WeightsError(
+                f"{where} holds a value that isozoo cannot read ({error}); {_AGAIN}"
+            ) from error
+        return sidecar
+
+    def _check(self) -> None:
+        """Refuse what contradicts itself."""
+        form = FORMATS[self.format]
+        channel = -1 if form.layout == "channels_last" else 1
+        for what, found, expected in (
+            ("dtype", self.dtype, self.dtype if self.dtype in form.dtypes else "one it has"),
+            ("layout", self.layout, form.layout),
+            ("number of labels", len(self.labels), self.architecture.classes),
+            ("rank of the input", len(self.input_shape), 4),
+            ("input channels", self.input_shape[channel], self.architecture.channels),
+            ("prepared channels", self.preprocessing.channels, self.architecture.channels),
+        ):
+            if found != expected:
+                raise ValueError(f"the {what} is {found!r}, not {expected!r}")
+
+
+def is_exported(directory: str | os.PathLike[str]) -> bool:
+    """Say whether a folder was written by `export_model`; nothing in it is checked.
+
+    Example:
+        >>> is_exported("no/such/folder")
+        False
+    """
+    return os.path.isfile(os.path.join(os.path.expanduser(directory), SIDECAR))
+
+
+def read_sidecar(directory: str | os.PathLike[str]) -> Sidecar:
+    """Read what an exported folder says of itself; the other files are not touched.
+
+    Args:
+        directory: The folder.
+
+    Raises:
+        WeightsError: There is no such folder, or no sound `isozoo-export.json` in it.
+    """
+    path = Path(directory).expanduser() / SIDECAR
+    if not path.parent.is_dir():
+        raise WeightsError(f"no exported network at {path.parent}; check the path")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        found = ", ".join(sorted(item.name for item in path.parent.iterdir())[:8]) or "nothing"
+        raise WeightsError(
+            f"{path.parent} is no exported network: it has no {SIDECAR} (found {found}); {_AGAIN}"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise WeightsError(f"{path} is not text ({error}); {_AGAIN}") from error
+    return Sidecar.from_json(text, where=str(path))
+
+
+def verify(directory: str | os.PathLike[str], sidecar: Sidecar) -> None:
+    """Check that every file of an exported folder is what was written.
+
+    Args:
+        directory: The folder.
+        sidecar: What it says of itself.
+
+    Raises:
+        WeightsError: A file is missing, or has another size or content.
+    """
+    for name, record in sidecar.files.items():
+        path = Path(directory) / name
+        if not path.is_file():
+            raise WeightsError(
+                f"the exported network {directory} lacks {name}, which its {SIDECAR} lists with "
+                f"{record.size} bytes; {_AGAIN}"
+            )
+        found = FileRecord(path.stat().st_size, "")
+        if found.size == record.size:
+            found = FileRecord.of(path)
+        if found != record:
+            raise WeightsError(
+                f"{path} is truncated, corrupt or changed: expected {record.size} bytes with "
+                f"sha256 {record.sha256}, found {found.size} bytes"
+                f"{f' with sha256 {found.sha256}' if found.sha256 else ''}; {_AGAIN}"
+            )
+
+
+def records(directory: Path) -> dict[str, FileRecord]:
+    """Return size and SHA-256 of each file below a folder but the sidecar."""
+    paths = sorted(path for path in directory.rglob("*") if path.is_file())
+    return {
+        path.relative_to(directory).as_posix(): FileRecord.of(path)
+        for path in paths
+        if path.name != SIDECAR
+    }
+
+
+def _object(text: str, where: str) -> dict[str, Any]:
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise WeightsError(f"{where} is not JSON ({error}); {_AGAIN}") from error
+    if not isinstance(values, dict):
+        raise WeightsError(
+            f"{where} must hold a JSON object, found {type(values).__name__}; {_AGAIN}"
+        )
+    version = values.get("version")
+    if version != VERSION:
+        newer = type(version) is int and version > VERSION
+        advice = "upgrade with `pip install -U isozoo`" if newer else _AGAIN
+        raise WeightsError(
+            f"{where} has version {version!r}, this isozoo reads {VERSION}; {advice}"
+        )
+    return values
+
+
+def _file_records(values: Mapping[str, Any]) -> dict[str, FileRecord]:
+    for name in values:
+        # Separators of the other kind, drives, and steps up: a folder speaks of its own files.
+        parts = PurePosixPath(name).parts
+        if not parts or ".." in parts or parts[0] == "/" or re.search(r"[\\:\x00]", name):
+            raise ValueError(f"{name!r} is not the name of a file in the same folder")
+    return {name: FileRecord(**record) for name, record in values.items()}
+
+
+_CONVERTED = {
+    "architecture": Architecture.from_dict,
+    "labels": distinct_labels,
+    "preprocessing": Preprocessing.from_dict,
+    "input_shape": tuple,
+    "files": _file_records,
+}

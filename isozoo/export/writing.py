@@ -1,0 +1,237 @@
+"""Writes a network in another runtime's format, and reads it back before anybody relies on it."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+import isozoo
+from isozoo.errors import ExportError
+from isozoo.export.calibration import calibration_batches
+from isozoo.export.checking import check
+from isozoo.export.exported import load_exported
+from isozoo.export.formats import Format, format_named
+from isozoo.export.job import Job
+from isozoo.export.serving import rewritten
+from isozoo.export.sidecar import GOLDEN, SIDECAR, Sidecar, records
+from isozoo.files import atomic_directory
+from isozoo.models.adapting import adapt, image_sides, in_data_format
+from isozoo.models.classifier import Classifier
+from isozoo.models.golden import golden_arrays
+
+#: The Keras dtype policy of the network that is written, where the format does not compute in its
+#: own precision.
+POLICIES = {("saved_model", "bfloat16"): "mixed_bfloat16"}
+#: Calibration pictures that an int8 export is compared with Keras on.
+COMPARED = 16
+
+
+def export_model(
+    model: Classifier,
+    directory: str | os.PathLike[str],
+    format: str = "saved_model",
+    dtype: str = "float32",
+    calibration: Any = None,
+    *,
+    image_size: int | None = None,
+    batch_size: int | None = None,
+) -> Sidecar:
+    r"""Write a classifier in the format of another runtime, whole and checked or not at all.
+
+    The folder holds the network, `isozoo-export.json` with labels, preprocessing and the hash of
+    every file, and `golden.npz` with an input and what the Keras network answers. It is written
+    under a temporary name, opened by `load_exported` in its own runtime, and compared:
+
+    $$\frac{\max |y - y_{\text{Keras}}|}{\max(1, \max |y_{\text{Keras}}|)} \le
+    \text{the dtype's tolerance}$$
+
+    over the logits $y$ of the stored input or, for int8, of pictures it was calibrated on; and the
+    first class must be the same, unless Keras holds the two closer together than the tolerance.
+
+    Args:
+        model: The classifier, which stays as it is.
+        directory: Folder to write. One that holds an older export is replaced once the new one is
+            complete.
+        format: A key of `isozoo.export.FORMATS`: `"saved_model"`, `"onnx"`, `"litert"` or
+            `"openvino"`.
+        dtype: One of the format's dtypes, such as `"float32"` or `"int8"`.
+        calibration: For int8: a folder of pictures like those it will see, or a sequence of
+            pictures; a few hundred are enough, and 300 are taken of more.
+        image_size: Side of the images; the network's own if it is fixed, or else its
+            preprocessing's, if None. The preprocessing follows.
+        batch_size: Images in a batch; any number if None. Runtimes run either as fast.
+
+    Returns:
+        What the folder says of itself.
+
+    Raises:
+        UnknownNameError: There is no such format.
+        ExportError: The format lacks the dtype or cannot be written from this Keras backend, int8
+            comes without calibration, `directory` holds something else than an export, or the
+            export answers otherwise than the network.
+        MissingExtraError: A library is not installed.
+        DataError: `calibration` is no folder or holds no picture.
+        ImageError: A picture in it cannot be read.
+        ValueError: A size is below 1.
+        OSError: The disk is full or the place is not writable; an older export is untouched.
+
+    Example:
+        >>> import tempfile
+        >>> from isozoo.models import architecture
+        >>> model = Classifier(architecture("r-isonet-8", classes=2), labels=["cat", "dog"])
+        >>> with tempfile.TemporaryDirectory() as place:
+        ...     sidecar = export_model(model, f"{place}/pets", "saved_model")
+        ...     exported = load_exported(f"{place}/pets")
+        >>> exported.labels, exported(np.zeros((3, 32, 32, 3))).shape
+        (('cat', 'dog'), (3, 2))
+    """
+    form = format_named(format)
+    form.check_dtype(dtype)
+    form.check_backend(keras.backend.backend())
+    form.check_writer(dtype)
+    form.check_runtime()
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    target = Path(directory).expanduser().resolve()
+    _refuse_foreign(target)
+    reference = _reference(model, image_size)
+    batches = _calibration(form, dtype, calibration, reference)
+    with atomic_directory(target) as folder:
+        job = _job(reference, form, dtype, batches, batch_size)
+        form.implementation.write(job, folder)
+        golden = golden_arrays(reference)
+        np.savez_compressed(
+            folder / GOLDEN, allow_pickle=False, input=golden["input"], logits=golden["logits"]
+        )
+        sidecar = _sidecar(reference, form, job, folder)
+        (folder / SIDECAR).write_text(sidecar.to_json(), encoding="utf-8")
+        difference = check(
+            load_exported(folder), reference, _inputs(golden["input"], batches, form)
+        )
+        sidecar = dataclasses.replace(sidecar, difference=difference)
+        (folder / SIDECAR).write_text(sidecar.to_json(), encoding="utf-8")
+    return sidecar
+
+
+def _refuse_foreign(target: Path) -> None:
+    """Refuse to replace a folder that is not an export."""
+    if not target.is_dir() or (target / SIDECAR).is_file():
+        return
+    found = sorted(item.name for item in target.iterdir())
+    if found:
+        raise ExportError(
+            f"cannot export to {target}: it would replace {', '.join(found[:5])}, which is no "
+            "export of isozoo; choose another folder"
+        )
+
+
+def _reference(model: Classifier, image_size: int | None) -> Classifier:
+    """Return the classifier in float32, channels last, for squares of one size."""
+    sides = image_sides(model)
+    if image_size is None and len(set(sides)) > 1:
+        height, width = (side or "any" for side in sides)
+        raise ExportError(
+            f"the network takes images of {height}x{width} only, and pictures are cut to squares: "
+            "give image_size"
+        )
+    size = image_size or sides[0] or model.preprocessing.size
+    shape = in_data_format((size, size), model.architecture.channels, "channels_last")
+    return adapt(model, dtype="float32", data_format="channels_last", input_shape=shape)
+
+
+def _calibration(
+    form: Format, dtype: str, pictures: Any, reference: Classifier
+) -> Sequence[np.ndarray]:
+    if dtype != "int8":
+        if pictures is not None:
+            raise ExportError(f"calibration is for dtype int8, and {dtype} was asked for")
+        return ()
+    if pictures is None:
+        raise ExportError(
+            "int8 needs pictures to measure the ranges of its numbers on: give calibration "
+            "(`--calibration DIR`), a folder of a few hundred pictures like those it will see"
+        )
+    return calibration_batches(pictures, reference.preprocessing, form.layout)
+
+
+def _job(
+    reference: Classifier,
+    form: Format,
+    dtype: str,
+    batches: Sequence[np.ndarray],
+    batch_size: int | None,
+) -> Job:
+    policy = POLICIES.get((form.name, dtype), "float32")
+    network = adapt(reference, dtype=policy, data_format=form.layout)
+    return Job(
+        network=rewritten(network, form.rewrites),
+        dtype=dtype,
+        input_shape=tuple(network.backbone.input_shape[1:]),
+        batch_size=batch_size,
+        calibration=batches,
+        metadata={
+            "name": _name(reference),
+            "labels": json.dumps(reference.labels, ensure_ascii=False),
+            "preprocessing": json.dumps(reference.preprocessing.to_dict()),
+            "layout": form.layout,
+        },
+    )
+
+
+def _sidecar(reference: Classifier, form: Format, job: Job, folder: Path) -> Sidecar:
+    """Return what the folder says of itself, before it was compared."""
+    said = reference.provenance
+    runtime = form.implementation.Runtime(folder, job.dtype)
+    return Sidecar(
+        name=_name(reference),
+        architecture=reference.architecture,
+        labels=reference.labels,
+        preprocessing=reference.preprocessing,
+        format=form.name,
+        dtype=job.dtype,
+        layout=form.layout,
+        input_name=runtime.input_name,
+        input_shape=(job.batch_size, *job.input_shape),
+        output_name=runtime.output_name,
+        calibration=len(job.calibration),
+        difference=0.0,
+        metrics=dict(said.metrics) if said else {},
+        licence=said.licence if said else None,
+        source=said.source if said else None,
+        versions=_versions(form, job.dtype),
+        files=records(folder),
+    )
+
+
+def _name(model: Classifier) -> str:
+    tag = model.provenance.tag if model.provenance else None
+    return f"{model.architecture.name}.{tag}" if tag else model.architecture.name
+
+
+def _versions(form: Format, dtype: str) -> dict[str, str]:
+    libraries = ("tensorflow", *form.writes_with.get("", ()), *form.writes_with.get(dtype, ()))
+    found = {"isozoo": isozoo.__version__, "keras": keras.__version__}
+    for name in libraries:
+        # TensorFlow is also distributed under other names.
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "unknown"
+    return found
+
+
+def _inputs(golden: np.ndarray, batches: Sequence[np.ndarray], form: Format) -> np.ndarray:
+    """Return the images to compare on, channels last: calibration pictures if there are any."""
+    if not batches:
+        return golden
+    chosen = np.linspace(0, len(batches) - 1, min(len(batches), COMPARED)).round().astype(int)
+    images = np.concatenate([batches[index] for index in chosen])
+    return images.transpose(0, 2, 3, 1) if form.layout == "channels_first" else images
