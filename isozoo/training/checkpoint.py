@@ -55,7 +55,9 @@ class Position(NamedTuple):
         return self.epoch * steps + self.step
 
     def __str__(self) -> str:
-        return f"epoch {self.epoch + 1}, step {self.step}" if self.step else f"epoch {self.epoch}"
+        if self.step:
+            return f"epoch {self.epoch + 1}, step {self.step}"
+        return f"epoch {self.epoch}" if self.epoch else "the beginning"
 
 
 def random_states(model: keras.Model) -> list[Any]:

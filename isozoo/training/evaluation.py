@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from keras import ops
@@ -13,8 +13,19 @@ from isozoo.data.labels import labels_of
 from isozoo.data.samples import Samples
 from isozoo.errors import DataError, WeightsError
 from isozoo.models.classifier import Classifier
-from isozoo.models.manifest import Manifest, read_manifest
+from isozoo.models.manifest import read_manifest
 from isozoo.zoo import catalog
+
+
+class Network(Protocol):
+    """What can be measured: a `Classifier`, or one that was exported."""
+
+    labels: Any
+    data_format: Any
+    preprocessing: Any
+
+    def __call__(self, images: Any, /, *, training: bool = False) -> Any:
+        """Return the logits of preprocessed images."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +59,7 @@ class Evaluation:
         return {**dataclasses.asdict(self), "within_tolerance": self.within_tolerance}
 
 
-def measure(model: Classifier, samples: Samples, batch_size: int = 64) -> dict[str, float]:
+def measure(model: Network, samples: Samples, batch_size: int = 64) -> dict[str, float]:
     """Return accuracy and cross-entropy of a classifier on images with known classes.
 
     Args:
@@ -69,7 +80,7 @@ def measure(model: Classifier, samples: Samples, batch_size: int = 64) -> dict[s
         return _measured(model, samples, batch_size)
 
 
-def _measured(model: Classifier, samples: Samples, batch_size: int) -> dict[str, float]:
+def _measured(model: Network, samples: Samples, batch_size: int) -> dict[str, float]:
     from isozoo.data.pipeline import evaluation_dataset
 
     ranks, losses = [], []
@@ -104,6 +115,7 @@ def evaluate(
     data: str | os.PathLike[str],
     split: str = "val",
     tolerance: float = 0.002,
+    network: Network | None = None,
 ) -> Evaluation:
     """Measure pretrained weights on a data set and compare with what they claim.
 
@@ -112,6 +124,8 @@ def evaluate(
         data: Folder or tar of `<split>/<class>/*`.
         split: Which split to measure.
         tolerance: Largest difference in top-1 accuracy that counts as equal.
+        network: What is measured under that name, such as an exported network; the weights in Keras
+            if None.
 
     Returns:
         The comparison.
@@ -123,7 +137,7 @@ def evaluate(
     from isozoo.data import ImageFolder
     from isozoo.zoo.loading import load
 
-    model = load(name)
+    model = load(name) if network is None else network
     samples = ImageFolder.open(data, split)
     found = labels_of(samples.classes)
     if found != model.labels:
@@ -135,15 +149,20 @@ def evaluate(
     return Evaluation(
         str(name),
         int(metrics["images"]),
-        _reported(read_manifest(model.load_report.source)),
+        _reported(model),
         metrics["top1"],
         metrics,
         tolerance,
     )
 
 
-def _reported(manifest: Manifest) -> float | None:
+def _reported(model: Any) -> float | None:
     """Return the top-1 accuracy that the folder states, or that the authors of its weights do."""
+    if not isinstance(model, Classifier):
+        return model.metrics.get("top1")
+    if model.load_report is None:
+        return None
+    manifest = read_manifest(model.load_report.source)
     if "top1" in manifest.metrics:
         return manifest.metrics["top1"]
     if manifest.full_name in catalog.list_models(pretrained=True):

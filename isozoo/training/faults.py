@@ -37,7 +37,7 @@ def outputs(parts: Sequence[keras.Model], images: Any) -> dict[str, Any]:
     before, found = values_of(states), {}
     for part in parts:
         layers = [layer for layer in part.layers if not isinstance(layer, keras.layers.InputLayer)]
-        probe = keras.Model(part.inputs, [[layer.output for layer in layers], part.output])
+        probe = keras.Model(part.input, [[layer.output for layer in layers], part.output])
         values, images = probe(images, training=True)
         found |= dict(zip((layer.name for layer in layers), values, strict=True))
     assign(states, before)

@@ -56,9 +56,7 @@ class RunRecord:
             "epoch": len(self.log),
             "epochs": self.epochs,
             "top1": self.last("val_accuracy"),
-            "best_top1": max(
-                (r["val_accuracy"] for r in self.log if "val_accuracy" in r), default=None
-            ),
+            "best_top1": max(accuracies, default=None),
             "loss": self.last("loss"),
             "penalty": self.last("penalty"),
             "learning_rate": self.last("learning_rate"),
