@@ -23,7 +23,9 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         description="Measure a network and compare with the numbers its weights report. The exit "
         "code is 1 where a measured number lies outside its tolerance.",
     )
-    parser.add_argument("name", metavar="NAME", help="name or folder")
+    parser.add_argument(
+        "name", metavar="NAME", help="name or folder of weights, or exported folder"
+    )
     parser.add_argument(
         "--data", required=True, type=Path, metavar="DIR", help="folder or tar of CLASS/*.jpg"
     )
@@ -34,7 +36,11 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate and print each number beside the one that was reported."""
-    result = isozoo.training.evaluate(args.name, args.data, args.split)
+    options: dict[str, Any] = {}
+    if isozoo.export.means_export(args.name):
+        network = isozoo.export.load_exported(args.name)
+        options = {"network": network, "tolerance": network.accuracy_tolerance}
+    result = isozoo.training.evaluate(args.name, args.data, args.split, **options)
     if args.json:
         output.print_json(result.to_dict())
     else:

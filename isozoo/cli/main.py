@@ -13,6 +13,7 @@ from isozoo.cli import (
     benchmark,
     convert,
     evaluate,
+    export,
     info,
     listing,
     predict,
@@ -22,7 +23,7 @@ from isozoo.cli import (
 )
 from isozoo.errors import IsozooError
 
-COMMANDS = (listing, info, predict, train, runs, evaluate, benchmark, convert, push)
+COMMANDS = (listing, info, predict, train, runs, evaluate, benchmark, export, convert, push)
 
 FAILED = 2
 INTERRUPTED = 130
@@ -50,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = _parser().parse_args(argv)
     try:
-        if args.uses_keras:
+        if args.needs_keras(args):
             backend.start(args.backend)
         return args.run(args)
     except BrokenPipeError:
@@ -81,7 +82,11 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument(
             "--debug", action="store_true", help="on an error, show where it was raised"
         )
-        sub.set_defaults(run=command.run, uses_keras=command.USES_KERAS)
+        # A command that uses Keras may say of some arguments that they need none.
+        needs_keras = getattr(command, "needs_keras", lambda args: True)
+        sub.set_defaults(
+            run=command.run, needs_keras=needs_keras if command.USES_KERAS else lambda args: False
+        )
         if command.USES_KERAS:
             sub.add_argument("--backend", choices=backend.BACKENDS, help="what Keras computes with")
     return parser

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from PIL import Image
     from rich.table import Table
 
-    from isozoo.models.classifier import Classifier, Prediction
+    from isozoo.export import ExportedClassifier
+    from isozoo.models.classifier import Classifier
+    from isozoo.models.predictions import Prediction
 
 USES_KERAS = True
 DEFAULT_MODEL = "r-isonet-18-w32.imagenette"
@@ -49,7 +51,11 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "images", nargs="+", metavar="IMAGE", help="picture, folder of pictures, or - for stdin"
     )
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="name or folder (%(default)s)")
+    parser.add_argument(
+        "--model",
+        default=DEFAULT_MODEL,
+        help="name or folder of weights, or exported folder (%(default)s)",
+    )
     parser.add_argument(
         "--top", type=_positive, default=5, help="how many labels to show (%(default)s)"
     )
@@ -60,10 +66,15 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     return parser
 
 
+def needs_keras(args: argparse.Namespace) -> bool:
+    """Say whether the network is not an exported one, which runs by itself."""
+    return not isozoo.export.means_export(args.model)
+
+
 def run(args: argparse.Namespace) -> int:
     """Classify the pictures and print what was found."""
     sources = _sources(args.images)
-    model = isozoo.load(args.model)
+    model = isozoo.export.open_classifier(args.model)
     outcomes = list(_watched(_outcomes(model, sources, args.top, args.batch_size), len(sources)))
     if args.json:
         output.print_json(_report(args.model, outcomes))
@@ -99,7 +110,7 @@ def _sources(arguments: Sequence[str]) -> list[Source]:
 
 
 def _outcomes(
-    model: Classifier, sources: Sequence[Source], top: int, batch_size: int
+    model: Classifier | ExportedClassifier, sources: Sequence[Source], top: int, batch_size: int
 ) -> Iterator[Outcome]:
     """Classify batch by batch; a picture that cannot be used does not hold up the others."""
     for start in range(0, len(sources), batch_size):
@@ -127,7 +138,7 @@ def _open(source: Source) -> Image.Image | str:
 
 
 def _classified(
-    model: Classifier, images: Sequence[Image.Image], top: int
+    model: Classifier | ExportedClassifier, images: Sequence[Image.Image], top: int
 ) -> list[list[Prediction] | ImageError]:
     """Classify pictures at once or, if one of them cannot be prepared, each by itself."""
     try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from isozoo.export.exported import ExportedClassifier, load_exported
     from isozoo.export.formats import FORMATS, Format
+    from isozoo.export.opening import means_export, open_classifier
     from isozoo.export.sidecar import Sidecar, is_exported, read_sidecar
     from isozoo.export.writing import export_model
 
@@ -22,6 +23,8 @@ __all__ = [
     "export_model",
     "is_exported",
     "load_exported",
+    "means_export",
+    "open_classifier",
     "read_sidecar",
 ]
 
@@ -33,6 +36,8 @@ _HOME = {
     "export_model": "writing",
     "is_exported": "sidecar",
     "load_exported": "exported",
+    "means_export": "opening",
+    "open_classifier": "opening",
     "read_sidecar": "sidecar",
 }
 

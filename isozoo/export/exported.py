@@ -11,7 +11,7 @@ import numpy as np
 
 from isozoo.data.preprocessing import Preprocessing
 from isozoo.errors import ExportError, unknown
-from isozoo.export.formats import FORMATS
+from isozoo.export.formats import ACCURACY_TOLERANCES, FORMATS
 from isozoo.export.sidecar import Sidecar, read_sidecar, verify
 from isozoo.models.architecture import Architecture
 from isozoo.models.predictions import Prediction, as_list, classify_pictures
@@ -29,12 +29,13 @@ class ExportedClassifier:
 
     Call arguments:
         images: Preprocessed images `(batch, height, width, channels)`, whatever the layout inside.
+        training: False, as for a Keras model that is not trained.
 
     Returns:
         Logits `(batch, classes)`, a float32 array.
 
     Raises:
-        ValueError: The images have another shape than the network takes.
+        ValueError: The images have another shape than the network takes, or `training` is True.
     """
 
     #: The order of the axes it takes, as a `Classifier` names it.
@@ -70,17 +71,24 @@ class ExportedClassifier:
         return self.sidecar.metrics
 
     @property
+    def accuracy_tolerance(self) -> float:
+        """How far top-1 accuracy may be from what is reported of the float32 weights."""
+        return ACCURACY_TOLERANCES[self.sidecar.dtype]
+
+    @property
     def image_shape(self) -> tuple[int, ...]:
         """Shape of one image, `(height, width, channels)`."""
-        sides = self.sidecar.input_shape[1:]
-        return tuple(sides if self._last else (*sides[1:], sides[0]))  # type: ignore
+        sides = [side for side in self.sidecar.input_shape[1:] if side is not None]
+        return tuple(sides if self._last else (*sides[1:], sides[0]))
 
     @property
     def _last(self) -> bool:
         return self.sidecar.layout == "channels_last"
 
-    def __call__(self, images: Any) -> np.ndarray:
+    def __call__(self, images: Any, training: bool = False) -> np.ndarray:
         """Return the logits of a batch; see the class."""
+        if training:
+            raise ValueError(f"{self.name} was exported to be run; load its weights to train them")
         images = np.asarray(images, np.float32)
         if images.shape[1:] != self.image_shape:
             raise ValueError(

@@ -14,6 +14,9 @@ from isozoo.errors import ExportError, MissingExtraError, unknown
 #: checked on. The measured differences are far smaller but for int8, whose rounding is coarse.
 TOLERANCES = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2, "int8": 0.25}
 
+#: Largest change of top-1 accuracy, a share in [0, 1], that an export in each dtype may have.
+ACCURACY_TOLERANCES = {"float32": 0.002, "float16": 0.002, "bfloat16": 0.005, "int8": 0.01}
+
 
 @dataclass(frozen=True)
 class Format:
