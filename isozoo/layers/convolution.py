@@ -36,9 +36,10 @@ class Conv2D(keras.layers.Conv2D):
     def call(self, inputs):
         """Return the convolution of `inputs`, plus the bias, after the activation."""
         y = self.convolution_op(inputs, self.kernel)
-        if self.use_bias:
-            axis = -1 if self.data_format == "channels_last" else 1
-            bias = ops.reshape(self.bias, channel_shape(4, axis, self.filters))
+        if self.use_bias and self.data_format == "channels_last":
+            # ops.add, which TensorFlow computes together with the convolution.
+            y = ops.add(y, self.bias)
+        elif self.use_bias:
             # The operator and not ops.add, which is what takes the bias for that of the columns.
-            y = y + bias
+            y = y + ops.reshape(self.bias, channel_shape(4, 1, self.filters))
         return y if self.activation is None else self.activation(y)

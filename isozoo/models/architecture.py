@@ -31,7 +31,8 @@ class Architecture:
         blocks: Residual blocks of each stage.
         normalization: `"none"`, `"batch"`, `"group"`, `"layer"`, `"instance"` or
             `"batch-instance"`, after every convolution.
-        activation: `"relu"` or `"srelu"`.
+        activation: `"relu"`; `"srelu"`; or `"srelu-before-padding"`, `srelu` in front of padded
+            convolutions and `relu` elsewhere, which `Classifier.fuse` makes of `srelu`.
         initializer: `"he"`, `"delta"` or `"fixup"`.
         shortcut: `"none"`; `"projection"`, a 1x1 convolution where the shape changes; or
             `"zero-pad"`, strided identity with zero channels appended.
@@ -191,7 +192,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "stem": tuple(STEM_WIDTHS),
     "block": tuple(EXPANSIONS),
     "normalization": ("none", "batch", "group", "layer", "instance", "batch-instance"),
-    "activation": ("relu", "srelu"),
+    "activation": ("relu", "srelu", "srelu-before-padding"),
     "initializer": ("he", "delta", "fixup"),
     "shortcut": ("none", "projection", "zero-pad"),
 }

@@ -68,9 +68,17 @@ NORMALIZATIONS: dict[str, Callable[..., layers.Layer] | None] = {
     "batch-instance": lambda **options: BatchInstanceNormalization(**options),
 }
 
-ACTIVATIONS: dict[str, Callable[..., layers.Layer]] = {
-    "relu": lambda axis, **options: layers.ReLU(**options),
-    "srelu": lambda axis, **options: SReLU(axis=axis, **options),
+
+def relu(axis: int, **options) -> layers.Layer:
+    """Return a ReLU, which needs no axis."""
+    return layers.ReLU(**options)
+
+
+#: Activations: in front of a convolution that pads its input, and elsewhere.
+ACTIVATIONS: dict[str, dict[bool, Callable[..., layers.Layer]]] = {
+    "relu": {True: relu, False: relu},
+    "srelu": {True: SReLU, False: SReLU},
+    "srelu-before-padding": {True: SReLU, False: relu},
 }
 
 #: Kernel sizes of a residual branch, and which of its convolutions carries the stride.
@@ -98,6 +106,11 @@ class Composer:
     def axis(self) -> int:
         """The channel axis of an image tensor."""
         return -1 if self.data_format == "channels_last" else 1
+
+    @property
+    def first_kernel(self) -> int:
+        """Kernel size of the first convolution of a branch, which follows stem and blocks."""
+        return BRANCHES[self.architecture.block][0][0]
 
     def convolution(self, x, filters: int, kernel: int, stride: int, role: str, name: str):
         """Convolve with symmetric zero padding, as PyTorch does also for strided kernels."""
@@ -137,10 +150,10 @@ class Composer:
         """Add Fixup's scalar bias, if the architecture has them."""
         return ScalarBias(dtype=self.dtype, name=name)(x) if self.architecture.scalar_biases else x
 
-    def activation(self, x, name: str):
-        """Apply the architecture's activation."""
-        make = ACTIVATIONS[self.architecture.activation]
-        return make(self.axis, dtype=self.dtype, name=name)(x)
+    def activation(self, x, name: str, following: int):
+        """Apply the architecture's activation in front of a convolution of that kernel size."""
+        make = ACTIVATIONS[self.architecture.activation][following > 1]
+        return make(axis=self.axis, dtype=self.dtype, name=name)(x)
 
     def stem(self, x):
         """Apply the first convolution, for ImageNet the max-pool, and the activation."""
@@ -155,7 +168,7 @@ class Composer:
             )(x)
         # The originals pool what is activated. The maximum of rising values is the value of the
         # maximum, gradients too, and here it is a quarter of the pixels.
-        return self.activation(x, "stem_relu")
+        return self.activation(x, "stem_relu", self.first_kernel)
 
     def branch(self, x, inner: int, outer: int, stride: int, name: str):
         """Apply a block's convolutions up to the residual scale."""
@@ -176,7 +189,7 @@ class Composer:
             x = self.normalization(x, f"{name}_{letter}_bn", last=end)
             if not end:
                 x = self.scalar_bias(x, f"{name}_bias{i + 1}b")
-                x = self.activation(x, f"{name}_{letter}_relu")
+                x = self.activation(x, f"{name}_{letter}_relu", kernels[i + 1])
         scale = self.architecture.residual_scale
         if scale is not None:
             constant = keras.initializers.Constant(scale)
@@ -213,7 +226,7 @@ class Composer:
             changes = plain.shape[self.axis] != outer or stride != 1
             skip = self.shortcut(x if changes else plain, outer, stride, name)
             branch = layers.Add(dtype=self.dtype, name=f"{name}_add")([skip, branch])
-        return self.activation(branch, f"{name}_relu")
+        return self.activation(branch, f"{name}_relu", self.first_kernel)
 
 
 SHORTCUTS: dict[str, Callable] = {
