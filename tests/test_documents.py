@@ -12,6 +12,7 @@ import sys
 import pytest
 
 import isozoo
+from isozoo.benchmark import Comparison, Result
 
 
 @pytest.fixture
@@ -51,46 +52,100 @@ def test_a_card_that_says_something_else_is_stale(tables, root, tmp_path, monkey
     assert card in tables.stale()
 
 
-TIMED = {
-    "machine": {
-        "processor": "Abacus", "cores": 2, "system": "Linux", "python": "3.11", "keras": "3",
-        "backend": "tensorflow",
-    },
-    "dtype": "float32",
-    "batch_size": 16,
-    "warm_up": 2,
-    "repeats": 9,
-    "networks": [
-        {"name": "r-isonet-50", "image_size": 224, "images_per_second": 9.5},
-        {"name": "resnet-50", "image_size": 224, "images_per_second": 8.5},
-    ],
-}  # fmt: skip
+@pytest.fixture
+def measured(tables, tmp_path, monkeypatch):
+    """A function that lets the tables read a result of the suite with one row."""
+
+    def write(results, key="models", goals=()):
+        machine = {"processor": "Abacus", "cores": 2, "system": "Linux", "python": "3", "load": 0}
+        found = Comparison(
+            "A row", tuple(results), ("slow",), 9, 2, {"batch_size": 16}, machine
+        ).to_json()
+        row = {"key": key, "title": "A row", "comparison": found, "goals": list(goals)}
+        file = tmp_path / "performance.json"
+        file.write_text(json.dumps({"date": "today", "machine": machine, "rows": [row]}))
+        monkeypatch.setattr(tables.performance_tables, "PERFORMANCE", file)
+
+    return write
 
 
-def test_speeds_are_those_that_were_measured_with_the_images_of_the_row(
-    tables, tmp_path, monkeypatch
-):
+def result(label, speed=None, size=224, **more):
+    """Return 16 images at a speed, or a failure."""
+    seconds = (16 / speed,) if speed else ()
+    about = {"items": 16, "image_size": size, "first": 1.0, "seconds": seconds, "peak": 2**30}
+    return Result(label, "inference", "images/s", **{**about, **more})
+
+
+def test_speeds_are_those_that_were_measured_with_the_images_of_the_row(tables, measured):
     fits = next(row for row in tables.results() if row.name == "r-isonet-18-w32.imagenette")
-    rows = [
-        {"name": fits.name, "image_size": fits.image_size, "images_per_second": 99.5},
-        {"name": "resnet-18-w32.imagenette", "image_size": 96, "images_per_second": 98.5},
-    ]
-    timed = TIMED | {"networks": TIMED["networks"] + rows}
-    (tmp_path / "inference.json").write_text(json.dumps(timed))
-    monkeypatch.setattr(tables, "SPEED", tmp_path / "inference.json")
+    measured(
+        [
+            result("r-isonet-50", 9.5, versions={"keras": "3", "tensorflow": "2"}),
+            result("resnet-50", 8.5),
+            result("slow"),
+            result(fits.name, 99.5, fits.image_size),
+            result("resnet-18-w32.imagenette", 98.5, 96),
+        ]
+    )
     rows = {row.name: row for row in tables.results()}
     assert rows["r-isonet-18-w32.imagenette"].images_per_second == 99.5
     assert rows["resnet-18-w32.imagenette"].images_per_second is None, "another image size"
     assert rows["r-isonet-50.imagenet"].images_per_second == 9.5, "values do not change speed"
     assert rows["resnet-50"].images_per_second == 8.5
     assert (rows["resnet-50"].licence, rows["resnet-50"].bytes) == (None, None)
-    assert "median of 9 rounds after 2 to warm up, on 2 cores of Abacus" in tables.machine()
+    sentence = tables.machine()
+    assert "median of 9 rounds after 2 to warm up, on 2 cores of Abacus" in sentence
+    assert "Keras 3 on TensorFlow 2" in sentence
 
 
-def test_without_measured_speeds_the_table_says_so(tables, tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "SPEED", tmp_path / "inference.json")
+def test_without_measured_speeds_the_tables_say_so(tables, tmp_path, monkeypatch):
+    for name in ("PERFORMANCE", "PRECISION"):
+        monkeypatch.setattr(tables.performance_tables, name, tmp_path / "absent.json")
     assert {row.images_per_second for row in tables.results()} == {None}
     assert tables.machine() == "Images per second were not measured yet.\n"
+    texts = {make() for make in tables.performance_tables.REGIONS.values()}
+    assert texts == {"Not measured yet.\n"}
+
+
+def test_goals_stand_beside_what_was_measured(tables, measured):
+    goal = {"of": "speed", "at_least": 2.0, "at_most": None, "subjects": ["fast"], "rival": "slow"}
+    ratio = {"median": 2.5, "low": 2.25, "high": 3.0}
+    measured(
+        [result("fast", 40), result("slow", 16), result("broken", error="ended")],
+        key="a-row",
+        goals=[
+            {**goal, "title": "A", "subject": "fast", "ratio": ratio, "met": True},
+            {**goal, "title": "B", "subject": "fast", "ratio": ratio, "met": False}
+            | {"subjects": ["fast", "other"]},
+            {**goal, "title": "C", "subject": "x", "ratio": None, "met": None, "at_least": None},
+        ],
+    )
+    assert tables.performance_tables.goals().splitlines()[2:] == [
+        "| A (speed) | at least 2 | 2.50 | 2.25 to 3.00 | met |",
+        "| B (speed), by `fast` | at least 2 | 2.50 | 2.25 to 3.00 | **not met** |",
+        "| C (speed) |  | failed |  | no goal |",
+    ]
+    text = tables.performance_tables.measurements()
+    assert text.startswith("### A row\n\n| contender | images/s | range |")
+    assert "| `fast` | 40 | 40 to 40 | 1 s | 1,024 MiB | 2.50 |\n" in text
+    assert "| `broken` | failed |  |  |  |  |\n" in text
+    assert "Images of 224 px, batches of 16, median of 9 rounds after 2 to warm up." in text
+    assert text.endswith("![A row](assets/performance/a-row.png)\n")
+    assert "on today on 2 cores of Abacus" in tables.performance_tables.measured_on()
+
+
+def test_what_precisions_cost_stands_beside_its_goal(tables, tmp_path, monkeypatch):
+    row = {"weights": "net.tag", "variant": "int8", "top1": 0.885, "points": -0.25, "changed": 7}
+    rows = [
+        {**row, "at_most": 1.0, "met": True},
+        {"weights": "net.tag", "variant": "x", "error": "no", "at_most": None, "met": None},
+    ]
+    (tmp_path / "p.json").write_text(json.dumps({"rows": rows}))
+    monkeypatch.setattr(tables.performance_tables, "PRECISION", tmp_path / "p.json")
+    assert tables.performance_tables.precisions().splitlines()[2:] == [
+        "| `net.tag` | `int8` | 88.50 % | -0.25 | 7 | at most 1 lost | met |",
+        "| `net.tag` | `x` | failed |  |  |  |  |",
+    ]
 
 
 def test_the_results_are_the_catalogs(tables):

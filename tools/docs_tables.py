@@ -6,7 +6,7 @@
 A region of a document stands between ``<!-- generated: NAME -->`` and ``<!-- /generated -->``; NAME
 is a key of `REGIONS`. ``docs/results.csv`` and the README.md of each folder in ``weights/`` are
 generated whole. The numbers come from the catalog, the table of sizes, the manifests and logs in
-``weights/``, from ``benchmarks/results/inference.json`` if there is one, and from
+``weights/``, from what the benchmarks wrote (`performance_tables.py`), and from
 ``examples/golf-ball.json``, what ``isozoo predict examples/golf-ball.png --json`` printed.
 """
 
@@ -19,10 +19,14 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 
+import performance_tables
+from tables import table
+
 import isozoo
+from isozoo import benchmark
 from isozoo.files import atomic_write
 from isozoo.models.card import card
 from isozoo.models.manifest import CARD, CURVE, LOG, MANIFEST, RECIPE, read_manifest
@@ -32,25 +36,16 @@ from isozoo.zoo.catalog import Record
 ROOT = Path(__file__).resolve().parents[1]
 WEIGHTS = ROOT / "weights"
 RESULTS = ROOT / "docs" / "results.csv"
-SPEED = ROOT / "benchmarks" / "results" / "inference.json"
 _REGION = re.compile(
     r"(?P<open><!-- generated: (?P<name>[\w-]+) -->\n).*?(?P<close><!-- /generated -->)", re.DOTALL
 )
-
-
-def _table(head: str, rows: Iterable[Iterable[str]]) -> str:
-    """Return a Markdown table; a column whose title ends in `:` is aligned right."""
-    titles = head.split("|")
-    rule = ["---:" if title.endswith(":") else "---" for title in titles]
-    lines = [[title.rstrip(":") for title in titles], rule, *rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
 def weights_table() -> str:
     """Return one row for each set of weights."""
     records = [isozoo.info(name) for name in isozoo.list_models(pretrained=True)]
     records = [record for record in records if record.metrics]
-    return _table(
+    return table(
         "weights|parameters:|GFLOPs (at px):|top-1 (at px):|top-5:|licence",
         (
             (
@@ -80,7 +75,7 @@ class Result:
         top1_measured: Top-1 accuracy in [0, 1], measured with isozoo.
         top1_reported: Top-1 accuracy in [0, 1] that the weights' authors state.
         image_size: Side in pixels of the images the network is used with, here and for its speed.
-        images_per_second: Speed on the machine that `inference.json` describes.
+        images_per_second: Speed on the machine that `performance.json` describes.
         bytes: Size of all files of the weights folder.
         recipe: Path of the recipe in the repository.
         licence: SPDX identifier of the weights' licence.
@@ -101,21 +96,22 @@ class Result:
     licence: str | None
 
 
-def speed() -> dict:
-    """Return what `benchmarks/inference.py` wrote, or the same with no network in it."""
-    return json.loads(SPEED.read_text(encoding="utf-8")) if SPEED.exists() else {"networks": []}
+def speeds() -> dict[str, benchmark.Result]:
+    """Return what the suite measured of the networks in the tables, by name."""
+    row = performance_tables.comparisons().get(performance_tables.MODELS)
+    return {result.label: result for result in row.results if result.median} if row else {}
 
 
 def results() -> list[Result]:
     """Return a row for each set of weights, and for each network without any that was timed."""
-    measured = {row["name"]: row for row in speed()["networks"]}
+    measured = speeds()
     records = [isozoo.info(name) for name in isozoo.list_models(pretrained=True)]
     covered = {name for record in records for name in (record.name, record.architecture)}
     records += [isozoo.info(name) for name in measured if name not in covered]
     return [_result(record, measured) for record in records]
 
 
-def _result(record: Record, measured: dict[str, dict]) -> Result:
+def _result(record: Record, measured: Mapping[str, benchmark.Result]) -> Result:
     network = isozoo.architecture(record.architecture)
     folder = WEIGHTS / record.name
     size = network.image_size
@@ -123,7 +119,7 @@ def _result(record: Record, measured: dict[str, dict]) -> Result:
         size = read_manifest(folder).preprocessing.size
     # The values of the weights do not change the speed, the size of the images does.
     timed = measured.get(record.name) or measured.get(record.architecture)
-    fits = timed is not None and timed["image_size"] == size
+    fits = timed is not None and timed.image_size == size
     return Result(
         name=record.name,
         family=network.family,
@@ -134,7 +130,7 @@ def _result(record: Record, measured: dict[str, dict]) -> Result:
         top1_measured=record.metrics.get("top1"),
         top1_reported=record.reported.get("top1"),
         image_size=size,
-        images_per_second=timed["images_per_second"] if timed and fits else None,
+        images_per_second=round(timed.median, 1) if timed and timed.median and fits else None,
         bytes=sum(file.size for file in record.files.values()) or None,
         recipe=record.recipe,
         licence=record.licence,
@@ -153,7 +149,7 @@ def results_csv() -> str:
 
 def results_table() -> str:
     """Return the rows of `results.csv` for a reader of the site."""
-    return _table(
+    return table(
         "weights|parameters:|GFLOPs (at px):|top-1 measured:|top-1 reported:|"
         "image px:|images/s:|size:|recipe|licence",
         (
@@ -184,16 +180,16 @@ def _known(value: object, form: str) -> str:
 
 def machine() -> str:
     """Return one sentence that says how the images per second were measured."""
-    found = speed()
-    if not found["networks"]:
+    found = performance_tables.comparisons().get(performance_tables.MODELS)
+    if found is None:
         return "Images per second were not measured yet.\n"
-    about = found["machine"]
+    about, versions = found.machine, found.results[0].versions
     return (
-        f"Images per second are of the compiled network in {found['dtype']}, without "
-        f"preprocessing, {found['batch_size']} images at once, median of {found['repeats']} rounds "
-        f"after {found['warm_up']} to warm up, on {about['cores']} cores of {about['processor']} "
-        f"({about['system']}, Python {about['python']}, Keras {about['keras']} on "
-        f"{about['backend']}).\n"
+        "Images per second are of the compiled network in float32, without preprocessing, "
+        f"{found.settings['batch_size']} images at once, median of {found.rounds} rounds after "
+        f"{found.warm_up} to warm up, on {about['cores']} cores of {about['processor']} "
+        f"({about['system']}, Python {about['python']}, Keras {versions.get('keras')} on "
+        f"TensorFlow {versions.get('tensorflow')}); see [performance](performance.md).\n"
     )
 
 
@@ -237,13 +233,13 @@ def runs_table() -> str:
                 f"{epochs[-1]['penalty']:.3g}",
             )
         )
-    return _table("weights|epochs:|image sizes|hours:|last training accuracy:|last penalty:", rows)
+    return table("weights|epochs:|image sizes|hours:|last training accuracy:|last penalty:", rows)
 
 
 def networks_table() -> str:
     """Return one row for each network, with its size for the 1000 classes of ImageNet."""
     records = [(name, isozoo.info(name)) for name in isozoo.list_models()]
-    return _table(
+    return table(
         "network|parameters:|GFLOPs:|weights",
         (
             (f"`{name}`", f"{record.parameters:,}", f"{record.gflops:.3f}", record.tag or "")
@@ -268,6 +264,7 @@ REGIONS = {
     "runs": runs_table,
     "networks": networks_table,
     "prediction": prediction,
+    **performance_tables.REGIONS,
 }
 
 

@@ -1,13 +1,15 @@
-"""MkDocs hook: gives the site what belongs to the weights, each time the site is built."""
+"""MkDocs hook: gives the site what belongs to the weights and what was measured, as it is built."""
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
+from isozoo.benchmark import Comparison, plot
 from isozoo.models.curves import plot_runs
 from isozoo.models.manifest import CURVE, LOG, RECIPE
 from isozoo.models.provenance import read_log
@@ -17,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add `assets/runs.png`, all runs in one plot, and each one's own files in `assets/NAME/`.
+
+    The rows of the suite of benchmarks become `assets/performance/KEY.png`.
 
     They are files of the site and not of docs/, which `mkdocs serve` watches for changes.
     """
@@ -28,4 +32,20 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         for path in sorted(ROOT.glob(f"weights/*/{name}")):
             target = f"assets/{path.parent.name}/{name}"
             files.append(File.generated(config, target, content=path.read_bytes()))
+    for key, picture in _measured().items():
+        target = f"assets/performance/{key}.png"
+        files.append(File.generated(config, target, content=picture))
     return files
+
+
+def _measured() -> dict[str, bytes]:
+    """Return the plot of each row of the suite that was measured, by its key."""
+    result = ROOT / "benchmarks/results/performance.json"
+    rows = json.loads(result.read_text(encoding="utf-8"))["rows"] if result.exists() else []
+    with tempfile.TemporaryDirectory() as folder:
+        return {
+            row["key"]: plot(
+                Comparison.from_json(row["comparison"]), Path(folder) / f"{row['key']}.png"
+            ).read_bytes()
+            for row in rows
+        }

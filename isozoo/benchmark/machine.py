@@ -73,17 +73,14 @@ def peak_memory() -> int:
     """
     status = Path("/proc/self/status")
     found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text()) if status.exists() else None
-    return 1024 * int(found[1]) if found else _usage("RUSAGE_SELF")
-
-
-def peak_memory_of_children() -> int:
-    """Return the most memory in bytes that any ended child of this process held."""
-    return _usage("RUSAGE_CHILDREN")
-
-
-def _usage(whose: str) -> int:
+    if found:
+        return 1024 * int(found[1])
     import resource  # not on Windows, where nothing else says it either
 
+    return peak_of(resource.getrusage(resource.RUSAGE_SELF))
+
+
+def peak_of(usage: Any) -> int:
+    """Return the most memory in bytes of a process, from what the system says of its usage."""
     # Kilobytes, but for macOS, which counts bytes.
-    unit = 1 if sys.platform == "darwin" else 1024
-    return unit * resource.getrusage(getattr(resource, whose)).ru_maxrss
+    return (1 if sys.platform == "darwin" else 1024) * usage.ru_maxrss

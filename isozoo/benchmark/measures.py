@@ -99,6 +99,7 @@ MEASURES: dict[str, Measure] = {
             "import": "isozoo.benchmark.work.first:bare_import",
             "file": _RIVAL,
         },
+        reads=("runtime", "dtype"),
     ),
 }
 

@@ -21,6 +21,7 @@ class Result:
         measure: A key of `MEASURES`.
         unit: A key of `UNITS`.
         items: Images, or whatever is counted, in one repetition.
+        image_size: Side of the images in pixels, where there are any and it is known.
         first: Seconds of the first repetition, in which networks are traced and compiled.
         seconds: Of each counted repetition, one for each round.
         peak: Most memory in bytes that its process held.
@@ -32,6 +33,7 @@ class Result:
     measure: str
     unit: str
     items: int = 1
+    image_size: int | None = None
     first: float | None = None
     seconds: tuple[float, ...] = ()
     peak: int | None = None

@@ -63,9 +63,9 @@ class Worker:
         self._requests = cast(IO[str], self._process.stdin)
         self._answers = cast(IO[str], self._process.stdout)
 
-    def prepare(self) -> int:
-        """Let it prepare; return the items of one repetition."""
-        return self._ask({"do": "prepare", "task": self.task.to_json()})["items"]
+    def prepare(self) -> dict[str, Any]:
+        """Let it prepare; return the items of one repetition and the size of the images."""
+        return self._ask({"do": "prepare", "task": self.task.to_json()})
 
     def repeat(self) -> float:
         """Let it do its work once; return the seconds."""
@@ -117,7 +117,7 @@ class Turn:
 
     def __init__(self, task: Task):
         self.task = task
-        self.items = 1
+        self.prepared: dict[str, Any] = {}
         self.first: float | None = None
         self.seconds: list[float] = []
         self.report: dict[str, Any] = {}
@@ -138,7 +138,8 @@ class Turn:
             return Result(*about, error=self.error)
         return Result(
             *about,
-            items=self.items,
+            items=self.prepared["items"],
+            image_size=self.prepared["image_size"],
             first=self.first,
             seconds=tuple(self.seconds),
             peak=self.report["peak"],
@@ -178,7 +179,7 @@ def take_turns(
             stack.callback(worker.end)
             workers.append((worker, turn))
             with turn.failing():
-                turn.items = worker.prepare()
+                turn.prepared = worker.prepare()
                 turn.first = worker.repeat()
             tick()
         for number in range(-warm_up, rounds):

@@ -28,11 +28,13 @@ class Work:
     Args:
         repeat: Does it once, and returns when the result is there.
         items: Images, or whatever is counted, in one repetition.
+        image_size: Side of the images in pixels, where there are any and it is known.
         peak: Returns the most memory in bytes that it took.
     """
 
     repeat: Callable[[], Any]
     items: int = 1
+    image_size: int | None = None
     peak: Callable[[], int] = peak_memory
 
 
@@ -54,7 +56,7 @@ def serve(requests: Iterable[str], answers: IO[str]) -> None:
         request = json.loads(line)
         if request["do"] == "prepare":
             work = prepare(Task.from_json(request["task"]))
-            answer: Mapping[str, Any] = {"items": work.items}
+            answer: Mapping[str, Any] = {"items": work.items, "image_size": work.image_size}
         elif work is None:
             raise BenchmarkError(f"asked to {request['do']} before there was anything prepared")
         elif request["do"] == "repeat":

@@ -24,7 +24,8 @@ def main():
             task = request["task"]
             name = task["contender"].partition(":")[2]
             mishap, _, when = name.partition("@")
-            answer = {"items": task["settings"]["batch_size"]}
+            settings = task["settings"]
+            answer = {"items": settings["batch_size"], "image_size": settings["image_size"]}
         elif request["do"] == "repeat":
             if mishap in MISHAPS and number == int(when):
                 MISHAPS[mishap]()

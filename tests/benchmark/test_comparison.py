@@ -23,7 +23,7 @@ def hurried(monkeypatch):
 def measured(rival, command):
     """A fast contender and a slow rival."""
     fast, slow = rival("9,9,0.5,0.4,0.5"), rival("8,8,1.0,1.2,1.5")
-    settings = Settings(batch_size=2)
+    settings = Settings(batch_size=2, image_size=8)
     return compare(
         "inference", [fast], [slow], settings=settings, rounds=3, warm_up=1, command=command
     )
@@ -33,6 +33,7 @@ def test_medians_spread_and_ratios_are_those_of_the_rounds(measured):
     fast, slow = measured.results
     assert (fast.first, fast.seconds) == (9.0, (0.5, 0.4, 0.5))
     assert (fast.median, fast.range, fast.quartiles) == (4.0, (4.0, 5.0), (4.0, 4.5))
+    assert (fast.items, fast.image_size) == (2, 8)
     assert fast.mebibytes == 100 + len("9,9,0.5,0.4,0.5")
     assert fast.versions == {"slide-rule": "1"}
     assert measured.ratio(fast.label, slow.label) == Ratio(3.0, 2.0, 3.0)
@@ -102,7 +103,7 @@ def test_one_that_does_not_answer_is_ended(rival, command):
 
 def test_nobody_always_follows_the_same(rival, command, monkeypatch):
     order = []
-    monkeypatch.setattr(turns.Worker, "prepare", lambda self: 1)
+    monkeypatch.setattr(turns.Worker, "prepare", lambda self: {"items": 1, "image_size": 8})
     monkeypatch.setattr(turns.Worker, "repeat", lambda self: order.append(self.task.label) or 1.0)
     tasks = [Task(name, "inference", Contender.parse(rival("1"))) for name in "abc"]
     turns.take_turns(tasks, 3, 1, command=command)

@@ -45,10 +45,10 @@ def test_an_image_size_is_the_users_the_weights_or_the_networks():
     assert sizes == [96, 224, 32]
 
 
-@pytest.mark.parametrize("text", ["isonet-8", "isonet-8@mixed_bfloat16"])
+@pytest.mark.parametrize("text", ["isonet-8", "isonet-8@mixed_bfloat16", "isonet-8@fused"])
 def test_inference_gives_logits(text):
     work = worker.prepare(task("inference", text))
-    assert (work.repeat().shape, work.items) == ((2, 1000), 2)
+    assert (work.repeat().shape, work.items, work.image_size) == ((2, 1000), 2, 32)
 
 
 def test_a_step_trains_with_the_penalty_or_without_it(monkeypatch):
@@ -104,6 +104,12 @@ def test_a_process_is_started_and_its_memory_is_known():
     assert work.peak() > 1e6
 
 
+def test_a_first_prediction_has_no_other_dtype_in_keras():
+    asked = task("first", "r-isonet-18-w32.imagenette@mixed_bfloat16")
+    with pytest.raises(BenchmarkError, match="predicts in the weights' own dtype"):
+        worker.prepare(asked)
+
+
 def test_what_a_user_of_applications_would_write_is_python():
     compile(first.APPLICATION.format(name="ResNet50"), "first", "exec")
 
@@ -135,8 +141,10 @@ def test_a_worker_answers_line_by_line(abacus, tmp_path, capsys):
     with (tmp_path / "answers").open("w") as answers:
         worker.serve(map(json.dumps, requests), answers)
     lines = [json.loads(line) for line in (tmp_path / "answers").read_text().splitlines()]
-    assert [set(line) for line in lines] == [{"items"}, {"seconds"}, {"peak", "versions"}]
-    assert lines[2]["peak"] > 1e6
+    prepared, repeated, reported = lines
+    assert prepared == {"items": 2, "image_size": 32}
+    assert repeated["seconds"] > 0
+    assert reported["peak"] > 1e6
 
 
 def test_nothing_is_repeated_before_it_is_prepared(tmp_path):
@@ -157,3 +165,13 @@ def test_a_worker_brings_keras_along_where_it_must():
     (result,) = found.results
     assert result.error is None
     assert {"keras", "numpy"} <= result.versions.keys()
+
+
+@pytest.mark.slow
+def test_an_exported_network_runs_in_its_own_runtime():
+    text = "isonet-8@saved_model"
+    found = compare("inference", [text], settings=TINY, rounds=1, warm_up=0)
+    (result,) = found.results
+    assert result.error is None
+    assert (result.items, result.image_size) == (2, 32)
+    assert "tensorflow" in result.versions

@@ -11,8 +11,9 @@ import tempfile
 import numpy as np
 from PIL import Image
 
-from isozoo.benchmark.machine import peak_memory_of_children
+from isozoo.benchmark.machine import peak_of
 from isozoo.benchmark.measures import Task
+from isozoo.benchmark.work.exporting import exported
 from isozoo.benchmark.worker import Work
 from isozoo.errors import BenchmarkError
 
@@ -27,8 +28,16 @@ print(model.predict(numpy.asarray(picture, "float32")[None], verbose=0).argmax()
 
 
 def own(task: Task) -> Work:
-    """Prepare ``isozoo predict PICTURE``."""
-    return _process("-m", "isozoo", "predict", _picture(), "--model", task.contender.name)
+    """Prepare ``isozoo predict PICTURE``, by Keras or with an exported network."""
+    asked, model = task.contender.preparation, task.contender.name
+    if asked.runtime != "keras":
+        model = str(exported(task))
+    elif asked.dtype != "float32":
+        raise BenchmarkError(
+            f"{task.contender.text}: isozoo predicts in the weights' own dtype; choose a runtime, "
+            "such as @openvino-bfloat16"
+        )
+    return _process("-m", "isozoo", "predict", _picture(), "--model", model)
 
 
 def application(task: Task) -> Work:
@@ -42,14 +51,23 @@ def bare_import(task: Task) -> Work:
 
 
 def _process(*arguments: str) -> Work:
-    def repeat() -> None:
-        done = subprocess.run(
-            [sys.executable, *arguments], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise BenchmarkError(" | ".join(done.stderr.splitlines()[-3:]))
+    peaks = [0]
 
-    return Work(repeat, peak=peak_memory_of_children)
+    def repeat() -> None:
+        with tempfile.TemporaryFile() as said:
+            process = subprocess.Popen(
+                [sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=said
+            )
+            # Unlike Popen.wait it tells how much memory this child held.
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            said.seek(0)
+            words = said.read().decode("utf-8", "replace").splitlines()
+        if process.returncode:
+            raise BenchmarkError(" | ".join(words[-3:]))
+        peaks.append(peak_of(usage))
+
+    return Work(repeat, peak=lambda: max(peaks))
 
 
 def _picture() -> str:

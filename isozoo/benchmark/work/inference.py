@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from isozoo.benchmark.measures import Task
 from isozoo.benchmark.worker import Work
-from isozoo.errors import BenchmarkError
 
 
 def own(task: Task) -> Work:
@@ -44,25 +38,14 @@ def _keras(task: Task, model: Any) -> Work:
     if task.contender.preparation.jit_compile:
         model.compile(jit_compile=True)
     # Returns NumPy arrays, which waits for whatever device computed them.
-    return Work(lambda: model.predict_on_batch(batch), len(batch))
+    return Work(lambda: model.predict_on_batch(batch), len(batch), model.input_shape[1])
 
 
 def _exported(task: Task) -> Work:
-    """Export in a process that ends, so that its memory and threads are not the runtime's."""
+    from isozoo.benchmark.work.exporting import exported
     from isozoo.export import load_exported
 
-    folder = tempfile.TemporaryDirectory()
-    command = [sys.executable, "-m", "isozoo.benchmark.work.exporting", folder.name]
-    done = subprocess.run(
-        command, input=json.dumps(task.to_json()), capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise BenchmarkError(f"export failed: {' | '.join(done.stderr.splitlines()[-3:])}")
-    network = load_exported(Path(folder.name) / "exported")
-    batch = images(task, network.image_shape[0])
-
-    def repeat() -> np.ndarray:
-        assert folder  # kept until the process ends: runtimes read their weights from it
-        return np.asarray(network(batch))
-
-    return Work(repeat, len(batch))
+    network = load_exported(exported(task))
+    side = network.image_shape[0]
+    batch = images(task, side)
+    return Work(lambda: network(batch), len(batch), side)

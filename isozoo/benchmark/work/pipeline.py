@@ -34,4 +34,4 @@ def own(task: Task) -> Work:
         )
         return sum(len(images) for images, _ in stream.take(BATCHES))
 
-    return Work(repeat, BATCHES * settings.batch_size)
+    return Work(repeat, BATCHES * settings.batch_size, side)

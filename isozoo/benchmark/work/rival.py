@@ -48,7 +48,8 @@ def prepare(task: Task) -> Work:
         )
     names = ARGUMENTS[task.measure]
     repeat = function(task.contender.name, **{name: getattr(task.settings, name) for name in names})
-    return Work(repeat, task.settings.batch_size if "batch_size" in names else 1)
+    items = task.settings.batch_size if "batch_size" in names else 1
+    return Work(repeat, items, task.settings.image_size)
 
 
 def _module(file: str) -> ModuleType:

@@ -49,4 +49,4 @@ def _steps(task: Task, model: Any) -> Work:
     batch = images(task, model.input_shape[1])
     labels = np.random.default_rng(2).integers(model.output_shape[-1], size=len(batch))
     # Returns the loss as a number, which waits for the whole step.
-    return Work(lambda: model.train_on_batch(batch, labels), len(batch))
+    return Work(lambda: model.train_on_batch(batch, labels), len(batch), model.input_shape[1])

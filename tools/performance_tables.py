@@ -1,0 +1,151 @@
+"""What the documents say of speed; `docs_tables.py` puts it into them.
+
+The numbers are from what ``isozoo benchmark --suite benchmarks/suite.toml`` and
+``benchmarks/precision.py`` wrote to ``benchmarks/results``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tables import table
+
+from isozoo.benchmark import Comparison
+from isozoo.benchmark.results import Result
+from isozoo.cli.benchmark import bound
+
+ROOT = Path(__file__).resolve().parents[1]
+PERFORMANCE = ROOT / "benchmarks" / "results" / "performance.json"
+PRECISION = ROOT / "benchmarks" / "results" / "precision.json"
+#: The row of the suite that the table of models shows.
+MODELS = "models"
+NOT_MEASURED = "Not measured yet.\n"
+_VERDICTS = {True: "met", False: "**not met**", None: "no goal"}
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return what a benchmark wrote, or a record without rows."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"rows": []}
+
+
+def comparisons() -> dict[str, Comparison]:
+    """Return the comparisons of the suite by the keys of their rows."""
+    return {
+        row["key"]: Comparison.from_json(row["comparison"]) for row in read(PERFORMANCE)["rows"]
+    }
+
+
+def goals() -> str:
+    """Return one row for each goal, with what was measured."""
+    found = [goal for row in read(PERFORMANCE)["rows"] for goal in row["goals"]]
+    return (
+        table("what is compared|goal|measured:|range|", map(_goal, found))
+        if found
+        else NOT_MEASURED
+    )
+
+
+def _goal(goal: dict[str, Any]) -> list[str]:
+    named = len(goal["subjects"]) > 1
+    ratio = goal["ratio"]
+    return [
+        f"{goal['title']} ({goal['of']})" + (f", by `{goal['subject']}`" if named else ""),
+        bound(goal),
+        f"{ratio['median']:.2f}" if ratio else "failed",
+        f"{ratio['low']:.2f} to {ratio['high']:.2f}" if ratio else "",
+        _VERDICTS[goal["met"]],
+    ]
+
+
+def measurements() -> str:
+    """Return a section for each row of the suite: a table and a plot."""
+    parts = []
+    for row in read(PERFORMANCE)["rows"]:
+        found = Comparison.from_json(row["comparison"])
+        rivals = [f"times as fast as `{rival}`:" for rival in found.against]
+        unit = found.results[0].unit
+        head = "|".join(["contender", f"{unit}:", "range:", "first call:", "peak memory:", *rivals])
+        parts += [
+            f"### {row['title']}\n\n",
+            table(head, (_measurement(found, result) for result in found.results)),
+            f"\n{_conditions(found)}\n\n",
+            f"![{row['title']}](assets/performance/{row['key']}.png)\n\n",
+        ]
+    return "".join(parts).rstrip("\n") + "\n" if parts else NOT_MEASURED
+
+
+def _measurement(found: Comparison, result: Result) -> list[str]:
+    ratios = (found.ratio(result.label, rival) for rival in found.against)
+    if result.median is None or result.range is None:
+        return [f"`{result.label}`", "failed", "", "", "", *("" for _ in ratios)]
+    low, high = result.range
+    return [
+        f"`{result.label}`",
+        f"{result.median:.4g}",
+        f"{low:.4g} to {high:.4g}",
+        f"{result.first:.3g} s",
+        f"{result.mebibytes:,.0f} MiB",
+        *(f"{ratio.median:.2f}" if ratio else "" for ratio in ratios),
+    ]
+
+
+def _conditions(found: Comparison) -> str:
+    sizes = sorted({result.image_size for result in found.results if result.image_size})
+    pixels = f"images of {' and '.join(map(str, sizes))} px, " if sizes else ""
+    batch = f"batches of {found.settings['batch_size']}, " if sizes else ""
+    return (
+        f"{pixels}{batch}median of {found.rounds} rounds after {found.warm_up} to warm up."
+    ).capitalize()
+
+
+def measured_on() -> str:
+    """Return what the numbers were measured on, and with which versions."""
+    found = read(PERFORMANCE)
+    if not found["rows"]:
+        return NOT_MEASURED
+    about = found["machine"]
+    versions: dict[str, str] = {}
+    for comparison in comparisons().values():
+        for result in comparison.results:
+            versions |= result.versions
+    libraries = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+    return (
+        f"Measured on {found['date']} on {about['cores']} cores of {about['processor']} "
+        f"({about['system']}), whose load was {about['load']} at the start, with Python "
+        f"{about['python']}; {libraries}.\n"
+    )
+
+
+def precisions() -> str:
+    """Return one row for each variant of the published weights: what its precision costs."""
+    rows = read(PRECISION)["rows"]
+    return (
+        table("weights|variant|top-1:|points:|class changed:|goal|", map(_precision, rows))
+        if rows
+        else NOT_MEASURED
+    )
+
+
+def _precision(row: dict[str, Any]) -> list[str]:
+    bounded = row["at_most"] is not None
+    failed = "error" in row
+    return [
+        f"`{row['weights']}`",
+        f"`{row['variant']}`",
+        "failed" if failed else f"{100 * row['top1']:.2f} %",
+        "" if failed else f"{row['points']:+.2f}",
+        "" if failed else f"{row['changed']}",
+        f"at most {row['at_most']:g} lost" if bounded else "",
+        _VERDICTS[row["met"]] if bounded else "",
+    ]
+
+
+REGIONS: dict[str, Callable[[], str]] = {
+    "goals": goals,
+    "measurements": measurements,
+    "measured-on": measured_on,
+    "precisions": precisions,
+}
