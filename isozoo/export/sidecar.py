@@ -206,8 +206,10 @@ def _object(text: str, where: str) -> dict[str, Any]:
             f"{where} must hold a JSON object, found {type(values).__name__}; {_AGAIN}"
         )
     version = values.get("version")
-    if version != VERSION:
-        newer = type(version) is int and version > VERSION
+    # JSON's true equals 1 in Python.
+    known = type(version) is int
+    if not known or version != VERSION:
+        newer = known and version > VERSION
         advice = "upgrade with `pip install -U isozoo`" if newer else _AGAIN
         raise WeightsError(
             f"{where} has version {version!r}, this isozoo reads {VERSION}; {advice}"

@@ -98,8 +98,9 @@ def export_model(
     form.check_backend(keras.backend.backend())
     form.check_writer(dtype)
     form.check_runtime()
-    if batch_size is not None and batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    for what, number in (("batch_size", batch_size), ("image_size", image_size)):
+        if number is not None and number < 1:
+            raise ValueError(f"{what} must be at least 1, got {number}")
     target = Path(directory).expanduser().resolve()
     _refuse_foreign(target)
     reference = _reference(model, image_size)
