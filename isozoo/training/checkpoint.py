@@ -163,11 +163,13 @@ class Checkpoints:
                 self._write(folder, model, position, notes, states or States.of(model))
         # h5py reports a failed write as either.
         except (OSError, RuntimeError) as error:
+            number = getattr(error, "errno", None)
+            reason = os.strerror(number) if number else str(error)
             newest = self.folders()[-1:]
             kept = f"{newest[0]} is untouched" if newest else "there is none before it"
             raise CheckpointError(
-                f"cannot write the checkpoint {target} ({error}); {kept}: make room and go on from "
-                "it with --resume"
+                f"cannot write the checkpoint {target} ({reason}); {kept}: make room and go on "
+                "with --resume"
             ) from error
         folders = self.folders()
         last = folders.index(target) + 1

@@ -1,0 +1,75 @@
+"""Training in processes of their own, which a test kills.
+
+The processes are forked from a server that has imported TensorFlow and computed nothing: they are
+as separate as any, and start in a moment.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+# Imported here so that the server has them.
+import isozoo.data.pipeline
+import isozoo.training.evaluation
+from isozoo.training import loop
+from isozoo.training.recovery import Tracker
+
+assert isozoo.data.pipeline
+assert isozoo.training.evaluation
+
+
+def train_once(recipe: Path, data: Path, runs: Path, first_step: Connection) -> None:
+    """Train from the newest checkpoint on, saving after each step; tell of the first step."""
+    count = Tracker.on_train_batch_end
+
+    def count_and_tell(self, batch, logs=None):
+        count(self, batch, logs)
+        if not first_step.closed:
+            first_step.send((time.monotonic(), tuple(self.position)))
+            first_step.close()
+
+    Tracker.on_train_batch_end = count_and_tell
+    loop.train(recipe, data, runs, resume=True, checkpoint_minutes=1e-9)
+
+
+class Attempt:
+    """One process that trains.
+
+    Args:
+        recipe: The recipe.
+        data: The data.
+        runs: Folder of the runs.
+    """
+
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+
+    def __init__(self, recipe: Path, data: Path, runs: Path):
+        self._told, told = self.context.Pipe(duplex=False)
+        self.process = self.context.Process(target=train_once, args=(recipe, data, runs, told))
+        self.start = time.monotonic()
+        self.process.start()
+        told.close()
+
+    def first_step(self) -> tuple[float, tuple[int, int]] | None:
+        """Wait for the first step; return the seconds until then and the position after it."""
+        try:
+            when, position = self._told.recv()
+        except EOFError:
+            return None
+        return when - self.start, position
+
+    def kill_after(self, seconds: float) -> None:
+        """Kill the process with SIGKILL, some seconds from now."""
+        time.sleep(seconds)
+        self.process.kill()
+        self.process.join()
+
+    def finish(self) -> float:
+        """Wait for the end; return the seconds since the start."""
+        self.process.join()
+        assert self.process.exitcode == 0, f"training ended with {self.process.exitcode}"
+        return time.monotonic() - self.start
