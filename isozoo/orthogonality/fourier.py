@@ -17,53 +17,62 @@ def fourier(kernel: Any, strides: tuple[int, int]) -> Any:
 
     With K_f the transformed kernel, of which a strided kernel's phases are further channels, and
     w_f Parseval's weights, the sum is that of w_f/2 || K_f K_f* - I ||^2 and its gradient the
-    transform of 2 w_f (K_f K_f* - I) K_f back.
+    transform of 2 w_f (K_f K_f* - I) K_f back. At frequency 0 everything is real, and two products
+    are enough.
     """
     n, r = kernel.shape[2:]
-    phases, sizes = phases_of(kernel, strides)
-    centre = (kernel.shape[0] // 2 // strides[0], kernel.shape[1] // 2 // strides[1])
-    dtype = keras.backend.standardize_dtype(kernel.dtype)
-    transform = Transform.of(sizes, centre, (n, r), dtype)
+    phases, transform = transformed(kernel, strides)
+    weight = transform.weight
 
     @ops.custom_gradient
     def penalty(*flat):
-        real, imaginary = transform.forward(flat)
+        mean, real, imaginary = transform.forward(flat)
+        eye = ops.eye(n, dtype=mean.dtype)
+        at_zero = ops.matmul(mean, ops.transpose(mean)) - eye
         # K K* by two real products: its real part is symmetric, its imaginary part antisymmetric.
         both, half = real + imaginary, ops.matmul(imaginary, ops.transpose(real, (0, 2, 1)))
         flipped = ops.transpose(half, (0, 2, 1))
-        symmetric = ops.matmul(both, ops.transpose(both, (0, 2, 1))) - half - flipped
-        symmetric = symmetric - ops.eye(n, dtype=real.dtype)
+        symmetric = ops.matmul(both, ops.transpose(both, (0, 2, 1))) - half - flipped - eye
         antisymmetric = half - flipped
-        squares = ops.square(symmetric) + ops.square(antisymmetric)
-        value = 0.5 * ops.sum(ops.multiply(transform.weights, squares))
+        squares = ops.sum(ops.square(symmetric)) + ops.sum(ops.square(antisymmetric))
+        value = weight * squares + 0.5 * weight * ops.sum(ops.square(at_zero))
 
         def gradient(*args, upstream=None):
-            scale = 2.0 * (args[-1] if upstream is None else upstream)
+            scale = 2.0 * weight * (args[-1] if upstream is None else upstream)
             # Gauss: a complex product by three real ones.
             first = ops.matmul(symmetric + antisymmetric, real)
             second = ops.matmul(symmetric, imaginary - real)
-            third = ops.matmul(antisymmetric, real + imaginary)
-            return tuple(scale * part for part in transform.back(first - third, first + second))
+            third = ops.matmul(antisymmetric, both)
+            parts = transform.back(ops.matmul(at_zero, mean), first - third, first + second)
+            return tuple(scale * part for part in parts)
 
         return value, gradient
 
     return penalty(*(ops.reshape(phase, (-1, n * r)) for phase in phases))
 
 
+def transformed(kernel: Any, strides: tuple[int, int]) -> tuple[list[Any], Transform]:
+    """Return a kernel's phases and their transform."""
+    phases, sizes = phases_of(kernel, strides)
+    centre = (kernel.shape[0] // 2 // strides[0], kernel.shape[1] // 2 // strides[1])
+    dtype = keras.backend.standardize_dtype(kernel.dtype)
+    return phases, Transform.of(sizes, centre, tuple(kernel.shape[2:]), dtype)
+
+
 @dataclasses.dataclass(frozen=True)
 class Transform:
     """The Fourier transform of a kernel's phases at the distinct frequencies.
 
-    Of each pair of opposite frequencies, whose Grams are conjugate, one is kept and counts twice.
-    Angles are taken about the kernel's centre, so that a Delta kernel becomes exactly 1. The
-    constants are arrays of NumPy: tensors that a `custom_gradient` closes over are lost inside of
-    `ops.cond` on JAX.
+    The grid has odd sides: frequency 0 is its own opposite, and of each other pair of opposite
+    frequencies, whose Grams are conjugate, one is kept and counts twice. Angles are taken about the
+    kernel's centre, so that a Delta kernel becomes exactly 1. The constants are arrays of NumPy:
+    tensors that a `custom_gradient` closes over are lost inside of `ops.cond` on JAX.
     """
 
-    weights: np.ndarray  # (frequencies, 1, 1)
-    bases: list[tuple[np.ndarray, np.ndarray]]  # of each phase: (frequencies, taps)
-    positions: tuple[np.ndarray, np.ndarray]  # the same of the whole grid, (frequencies, positions)
-    shape: tuple[int, int, int]  # (frequencies, n, r)
+    weight: float  # of frequency 0 in Parseval's identity; the others have twice as much
+    bases: list[tuple[np.ndarray, np.ndarray]]  # of each phase: (frequencies but 0, taps)
+    positions: tuple[np.ndarray, np.ndarray]  # of the whole grid: (frequencies but 0, positions)
+    channels: tuple[int, int]
 
     @classmethod
     def of(
@@ -76,49 +85,55 @@ class Transform:
         """Return the transform of phases of these sizes, whose angles are about `centre`."""
         grid = np.array(frequency_grid(sizes))
         every = np.array(list(np.ndindex(*grid)))
-        opposite = -every % grid
         # In the order of a flattened grid, so that of each pair the earlier one is kept.
-        order, other = every @ [grid[1], 1], opposite @ [grid[1], 1]
-        kept, weights = every[order <= other], np.where(order == other, 1.0, 2.0)[order <= other]
+        order, opposite = every @ [grid[1], 1], (-every % grid) @ [grid[1], 1]
+        kept = every[order < opposite]
 
-        def basis(places: np.ndarray) -> tuple[Any, Any]:
+        def basis(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             turns = 2 * np.pi * (kept / grid) @ places.T
-            return np.cos(turns).astype(dtype), np.sin(turns).astype(dtype)
+            return np.cos(turns).astype(dtype), -np.sin(turns).astype(dtype)
 
         bases = [basis(np.array(list(np.ndindex(*size))) - centre) for size in sizes]
-        weights = (weights[:, None, None] / np.prod(grid)).astype(dtype)
-        return cls(weights, bases, basis(every), (len(kept), *channels))
+        return cls(1.0 / float(np.prod(grid)), bases, basis(every), channels)
 
-    def forward(self, flat) -> tuple[Any, Any]:
-        """Take phases `(taps, n * r)` to real and imaginary `(frequencies, n, phases * r)`."""
+    def forward(self, flat) -> tuple[Any, Any, Any]:
+        """Take phases `(taps, n * r)` to the frequencies, the channels of all phases together.
+
+        Returns:
+            Frequency 0 `(n, phases * r)`; the others' real and imaginary parts
+            `(frequencies, n, phases * r)`.
+        """
+        mean = [ops.reshape(ops.sum(part, axis=0), self.channels) for part in flat]
         parts = [
-            [ops.reshape(ops.matmul(basis, part), self.shape) for basis in pair]
+            [ops.reshape(ops.matmul(basis, part), (-1, *self.channels)) for basis in pair]
             for pair, part in zip(self.bases, flat, strict=True)
         ]
-        real, imaginary = (ops.concatenate(part, axis=2) for part in zip(*parts, strict=True))
-        return real, -imaginary
+        real, imaginary = (_joined(part, 2) for part in zip(*parts, strict=True))
+        return _joined(mean, 1), real, imaginary
 
-    def of_images(self, images: Any) -> tuple[Any, Any]:
-        """Take images `(positions, n, count)` to real and imaginary `(frequencies, n, count)`."""
+    def of_images(self, images: Any) -> tuple[Any, Any, Any]:
+        """Take images `(positions, n, count)` to the frequencies, as `forward` takes kernels."""
         flat = ops.reshape(images, (images.shape[0], -1))
-        cosines, sines = (
+        real, imaginary = (
             ops.reshape(ops.matmul(basis, flat), (-1, *images.shape[1:]))
             for basis in self.positions
         )
-        return cosines, -sines
+        return ops.sum(images, axis=0), real, imaginary
 
-    def back(self, real: Any, imaginary: Any) -> list[Any]:
-        """Apply the transpose of `forward`, each frequency weighted."""
-        count, n, r = self.shape
-        phases = len(self.bases)
-        parts = [
-            ops.split(ops.multiply(self.weights, part), phases, axis=2)
-            for part in (real, -imaginary)
+    def back(self, mean: Any, real: Any, imaginary: Any) -> list[Any]:
+        """Apply the transpose of `forward`, frequency 0 weighted by 1 and the others by 2."""
+        phases, flat = len(self.bases), self.channels[0] * self.channels[1]
+        split = [
+            ops.split(part, phases, axis=axis) if phases > 1 else [part]
+            for part, axis in ((mean, 1), (real, 2), (imaginary, 2))
         ]
         return [
-            sum(
-                ops.matmul(ops.transpose(basis), ops.reshape(part[phase], (count, n * r)))
-                for basis, part in zip(pair, parts, strict=True)
-            )
-            for phase, pair in enumerate(self.bases)
+            ops.reshape(at_zero, (1, flat))
+            + ops.matmul(2.0 * cosines.T, ops.reshape(re, (-1, flat)))
+            + ops.matmul(2.0 * sines.T, ops.reshape(im, (-1, flat)))
+            for (cosines, sines), at_zero, re, im in zip(self.bases, *split, strict=True)
         ]
+
+
+def _joined(parts, axis: int) -> Any:
+    return ops.concatenate(parts, axis=axis) if len(parts) > 1 else parts[0]

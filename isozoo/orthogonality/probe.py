@@ -8,8 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from isozoo.orthogonality.fourier import Transform
-from isozoo.orthogonality.phases import frequency_grid, phase_sizes, phases_of
+from isozoo.orthogonality.fourier import transformed
+from isozoo.orthogonality.phases import frequency_grid, phase_sizes
 
 
 def draw_images(kernel: Any, strides: tuple[int, int], probes: int, seed: Any) -> Any:
@@ -38,25 +38,21 @@ def probe(kernel: Any, strides: tuple[int, int], images: Any) -> Any:
     in `docs/orthogonality.md`.
     """
     n, r = kernel.shape[2:]
-    probes = images.shape[2]
-    phases, sizes = phases_of(kernel, strides)
-    if frequency_grid(sizes) == (1, 1):
-        # Single taps: one frequency, at which everything is real.
-        matrix = ops.concatenate([phase[0, 0] for phase in phases], axis=1)
-        errors = ops.matmul(matrix, ops.matmul(ops.transpose(matrix), images[0])) - images[0]
-        return 0.5 * ops.sum(ops.square(errors)) / probes
-    centre = (kernel.shape[0] // 2 // strides[0], kernel.shape[1] // 2 // strides[1])
-    dtype = keras.backend.standardize_dtype(kernel.dtype)
-    transform = Transform.of(sizes, centre, (n, r), dtype)
-    real, imaginary = transform.forward([ops.reshape(phase, (-1, n * r)) for phase in phases])
-    real_v, imaginary_v = transform.of_images(images)
-    # The adjoint and then the convolution; the parts of a complex vector stand side by side.
-    turned = ops.concatenate([imaginary_v, -real_v], axis=2)
-    vectors = ops.concatenate([real_v, imaginary_v], axis=2)
-    back = ops.matmul(ops.transpose(real, (0, 2, 1)), vectors)
-    back = back + ops.matmul(ops.transpose(imaginary, (0, 2, 1)), turned)
-    real_u, imaginary_u = ops.split(back, 2, axis=2)
-    forth = ops.matmul(real, back)
-    forth = forth + ops.matmul(imaginary, ops.concatenate([-imaginary_u, real_u], axis=2))
-    squares = ops.multiply(transform.weights, ops.square(forth - vectors))
-    return 0.5 * ops.sum(squares) / (images.shape[0] * probes)
+    phases, transform = transformed(kernel, strides)
+    flat = [ops.reshape(phase, (-1, n * r)) for phase in phases]
+    mean, real, imaginary = transform.forward(flat)
+    mean_v, real_v, imaginary_v = transform.of_images(images)
+    errors = ops.matmul(mean, ops.matmul(ops.transpose(mean), mean_v)) - mean_v
+    squares = ops.sum(ops.square(errors))
+    if images.shape[0] > 1:
+        # The parts of a complex vector stand side by side.
+        turned = ops.concatenate([imaginary_v, -real_v], axis=2)
+        vectors = ops.concatenate([real_v, imaginary_v], axis=2)
+        back = ops.matmul(ops.transpose(real, (0, 2, 1)), vectors)
+        back = back + ops.matmul(ops.transpose(imaginary, (0, 2, 1)), turned)
+        real_u, imaginary_u = ops.split(back, 2, axis=2)
+        forth = ops.matmul(real, back)
+        forth = forth + ops.matmul(imaginary, ops.concatenate([-imaginary_u, real_u], axis=2))
+        squares = squares + 2.0 * ops.sum(ops.square(forth - vectors))
+    positions, _, probes = images.shape
+    return 0.5 * transform.weight * squares / (positions * probes)

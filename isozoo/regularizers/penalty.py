@@ -106,7 +106,7 @@ def prepared_penalty(
     if condition == "exact":
         kernel, strides = polyphase(kernel, strides), (1, 1)
     parts = [kernel] if groups == 1 else ops.split(kernel, groups, axis=-1)
-    parts = [smaller_side_first(part) for part in parts]
+    parts = [smaller_side_first(part, strides) for part in parts]
     if method == PROBE:
         # One draw for all groups, so that the generator counts the calls.
         drawn = draw_images(parts[0], strides, groups * (probes or 1), seed)

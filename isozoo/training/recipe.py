@@ -209,7 +209,7 @@ class Recipe:
 CHOICES: dict[str, tuple[str, ...]] = {
     # Plain float16 is left out: too few digits for a weight to move by its gradient.
     "model.dtype": tuple(dtype for dtype in DTYPES if dtype != "float16"),
-    "penalty.method": ("gram", "fourier", "convolution", "probe"),
+    "penalty.method": ("gram", "fourier", "karatsuba", "convolution", "probe"),
 }
 #: Where numbers may lie: setting, smallest value, and the value they stay below, if any.
 RANGES: tuple[tuple[str, float, float | None], ...] = (

@@ -120,11 +120,11 @@ def of_images() -> dict[str, np.ndarray]:
     for shape, strides in KERNELS:
         pair = (strides, strides) if isinstance(strides, int) else strides
         kernel = drawn(str(shape), shape) / np.float32(4)
-        first = smaller_side_first(keras.ops.convert_to_tensor(kernel))
+        first = smaller_side_first(keras.ops.convert_to_tensor(kernel), pair)
         images = np.sign(drawn("images", tuple(draw_images(first, pair, 3, seed=0).shape)))
 
         def estimate(kernel, pair=pair, images=images):
-            kernel = smaller_side_first(keras.ops.convert_to_tensor(kernel))
+            kernel = smaller_side_first(keras.ops.convert_to_tensor(kernel), pair)
             return probe(kernel, pair, keras.ops.convert_to_tensor(images))
 
         value = estimate(kernel)

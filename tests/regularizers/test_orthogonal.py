@@ -47,7 +47,7 @@ def test_the_regulariser_is_saved_and_restored():
     ("options", "message"),
     [
         ({"condition": "true"}, "unknown condition 'true'; known: paper, exact"),
-        ({"method": "loop"}, "unknown method 'loop'; known: gram, fourier, convolution"),
+        ({"method": "loop"}, "unknown method 'loop'; known: gram, fourier, karatsuba, convolution"),
         ({"strides": 0}, r"strides must be at least 1, got \(0, 0\)"),
         ({"strides": (2, -1)}, r"strides must be at least 1, got \(2, -1\)"),
         ({"groups": 0}, "groups must be at least 1, got 0"),
