@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from isozoo.training.loop import TrainingRun, train
     from isozoo.training.optimizers import TorchSGD
     from isozoo.training.recipe import Recipe
+    from isozoo.training.runs import RunRecord, find_runs
     from isozoo.training.schedules import WarmupMilestones
 
 _HOME = {
@@ -20,11 +21,13 @@ _HOME = {
     "DivergedError": "divergence",
     "Evaluation": "evaluation",
     "Recipe": "recipe",
+    "RunRecord": "runs",
     "TorchSGD": "optimizers",
     "TrainingInterrupted": "interrupt",
     "TrainingRun": "loop",
     "WarmupMilestones": "schedules",
     "evaluate": "evaluation",
+    "find_runs": "runs",
     "train": "loop",
 }
 
@@ -33,11 +36,13 @@ __all__ = [
     "DivergedError",
     "Evaluation",
     "Recipe",
+    "RunRecord",
     "TorchSGD",
     "TrainingInterrupted",
     "TrainingRun",
     "WarmupMilestones",
     "evaluate",
+    "find_runs",
     "train",
 ]
 

@@ -87,7 +87,7 @@ def train(
     _check_same_classes(training, validation)
     directory = Path(out) / plan.name
     checkpoints = Checkpoints(directory / "checkpoints", _identity(plan, training))
-    _refuse_older_run(directory, plan.name, bool(checkpoints.folders()), resume)
+    _refuse_older_run(directory, plan.name, checkpoints, resume)
     checkpoints.directory.mkdir(parents=True, exist_ok=True)
     if not checkpoints.folders():
         atomic_write(directory / RECIPE, text)
@@ -107,15 +107,18 @@ def _identity(plan: Recipe, training: Samples) -> dict[str, Any]:
     return settings | {"classes": list(training.classes), "images": len(training)}
 
 
-def _refuse_older_run(directory: Path, name: str, checkpoints: bool, resume: bool) -> None:
+def _refuse_older_run(directory: Path, name: str, checkpoints: Checkpoints, resume: bool) -> None:
     """Refuse to write over a run, or over what is left of one that cannot be continued."""
-    if checkpoints:
+    if checkpoints.folders():
         if not resume:
             raise RecipeError(
                 f"{directory} holds a run already; resume it (--resume), or give another --out"
             )
         return
     left = [item for item in (LOG, name) if (directory / item).exists()]
+    begun = resume and left == [LOG] and checkpoints.directory.is_dir()
+    if begun and len(read_log(directory / LOG)) == 1:
+        return  # killed between the first epoch's line and the first checkpoint
     if left:
         raise RecipeError(
             f"{directory} holds {' and '.join(left)} of an earlier run and no checkpoint to go on "

@@ -4,6 +4,7 @@ import signal
 
 import pytest
 
+from isozoo.errors import RecipeError
 from isozoo.training import TrainingInterrupted, train
 from isozoo.training.interrupt import StopRequest
 from isozoo.training.recovery import Saver, Tracker
@@ -103,6 +104,17 @@ def test_a_run_that_dies_goes_on_from_the_newest_whole_checkpoint(
     assert "epoch-0002 is damaged (model.weights.h5 does not have the hash" in caplog.text
     assert_same_run(resumed, whole_run)
     assert sorted(path.name for path in checkpoints.iterdir()) == ["epoch-0003", "epoch-0004"]
+
+
+def test_a_run_that_dies_before_its_first_checkpoint_begins_anew(
+    whole_run, colours, recipe, tmp_path, monkeypatch
+):
+    run = tmp_path / "runs" / "r-isonet-8.colours"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "log.jsonl").write_text('{"epoch": 1, "loss": 9.0}\n')
+    with pytest.raises(RecipeError, match=r"holds log.jsonl of an earlier run and no checkpoint"):
+        train(recipe(), colours, tmp_path / "runs")
+    assert_same_run(train(recipe(), colours, tmp_path / "runs", resume=True), whole_run)
 
 
 def test_a_second_interrupt_does_not_wait():
