@@ -64,7 +64,8 @@ def plot(comparison: Comparison, path: str | os.PathLike[str]) -> Path:
         )
     unit = UNITS[results[0].unit]
     direction = "more" if unit.more_is_better else "less"
-    axes.set(title=comparison.title, xlabel=f"{unit.name} ({direction} is better)")
+    ratio = f"; x: times as fast as {rivals[0]}" if rivals else ""
+    axes.set(title=comparison.title, xlabel=f"{unit.name} ({direction} is better){ratio}")
     axes.margins(x=0.25)
     axes.set_xlim(left=0)
     axes.spines[["top", "right"]].set_visible(False)

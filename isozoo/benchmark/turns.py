@@ -18,6 +18,13 @@ from isozoo.benchmark.results import Result
 from isozoo.errors import BenchmarkError
 
 WORKER = (sys.executable, "-m", "isozoo.benchmark.worker")
+#: What workers are told unless the user says otherwise. All contenders are in memory at the same
+#: time, and by themselves TensorFlow and JAX would each take the whole GPU.
+ENVIRONMENT = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+}
 #: Longest time in seconds that a worker may take for one answer; exporting and calibrating count.
 PATIENCE = 900.0
 #: Seconds before each repetition, in which the threads of the one before come to rest.
@@ -55,7 +62,7 @@ class Worker:
             text=True,
             encoding="utf-8",
             env={
-                "TF_CPP_MIN_LOG_LEVEL": "3",
+                **ENVIRONMENT,
                 **os.environ,
                 **({"KERAS_BACKEND": backend} if backend else {}),
             },
