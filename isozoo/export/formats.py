@@ -85,7 +85,7 @@ class Format:
             MissingExtraError: One is not installed.
         """
         needed = (*self.writes_with.get("", ()), *self.writes_with.get(dtype, ()))
-        missing = [name for name in needed if not _installed(name)]
+        missing = [name for name in needed if not installed(name)]
         if missing:
             raise MissingExtraError(
                 f"exporting to {self.title} as {dtype} needs {', '.join(missing)}: "
@@ -98,7 +98,7 @@ class Format:
         Raises:
             MissingExtraError: None is installed.
         """
-        if not any(_installed(name) for name in self.runs_with):
+        if not any(installed(name) for name in self.runs_with):
             raise MissingExtraError(
                 f"running {self.title} needs {' or '.join(self.runs_with)}: "
                 "python -m pip install 'isozoo[export]'"
@@ -183,5 +183,6 @@ def format_named(name: str) -> Format:
     return FORMATS[name]
 
 
-def _installed(module: str) -> bool:
+def installed(module: str) -> bool:
+    """Say whether a module could be imported."""
     return importlib.util.find_spec(module) is not None

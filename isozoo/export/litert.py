@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from isozoo.export.formats import installed
 from isozoo.export.quiet import quiet_libraries
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Runtime:
     def __init__(
         self, folder: Path, dtype: str, threads: int | None = None, precision: str | None = None
     ):
-        self._interpreter = _interpreter()(model_path=str(folder / FILE), num_threads=threads)
+        self._interpreter = _interpreter(folder / FILE, threads)
         (self._input,) = self._interpreter.get_input_details()
         (self._output,) = self._interpreter.get_output_details()
         self.input_name, self.output_name = self._input["name"], self._output["name"]
@@ -76,11 +77,14 @@ class Runtime:
         return self._interpreter.get_tensor(self._output["index"])
 
 
-def _interpreter() -> Any:
-    if importlib.util.find_spec("ai_edge_litert") is not None:
+def _interpreter(path: Path, threads: int | None) -> Any:
+    if installed("ai_edge_litert"):
         from ai_edge_litert.interpreter import Interpreter
 
-        return Interpreter
+        return Interpreter(str(path), num_threads=threads)
     import tensorflow as tf
 
-    return tf.lite.Interpreter
+    with warnings.catch_warnings():
+        # TensorFlow names the package above as its successor; who has not installed it runs this.
+        warnings.filterwarnings("ignore", r"\s*Warning: tf.lite.Interpreter is deprecated")
+        return tf.lite.Interpreter(str(path), num_threads=threads)

@@ -4,10 +4,13 @@ Needs the runtimes: `pip install -e '.[export]'`, then `pytest -m export`.
 """
 
 import json
+import re
 
 import numpy as np
 import pytest
 
+import isozoo
+from isozoo.data import IMAGENET
 from isozoo.export import FORMATS, export_model, load_exported
 from isozoo.export.formats import TOLERANCES
 from tests.export.conftest import LABELS, network
@@ -27,7 +30,7 @@ print(json.dumps([[one[0].label for one in found], heavy]))
 @pytest.fixture(scope="module")
 def photographed():
     """A network with the stem of ImageNet, small and for small pictures."""
-    return network("r-isonet-18-w32", input_shape=(64, 64, 3))
+    return network("r-isonet-18-w32", preprocessing=IMAGENET.with_size(64))
 
 
 @pytest.fixture(scope="module")
@@ -147,3 +150,18 @@ def test_the_calibration_is_counted(exports):
 def test_other_families(tmp_path, name, form):
     export_model(network(name), tmp_path / "out", form)
     assert load_exported(tmp_path / "out").sidecar.difference < 1e-4
+
+
+def test_the_guide_runs_each_format_directly(root, tmp_path, monkeypatch):
+    """The blocks that the collector of documents leaves out, as they need runtimes."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "examples").symlink_to(root / "examples")
+    model = isozoo.load("r-isonet-18-w32")
+    for form in FORMATS:
+        export_model(model, tmp_path / "golf" / form, form)
+    guide = (root / "docs" / "export.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```py\n(.*?)^```", guide, re.M | re.S)
+    assert len(blocks) == len(FORMATS)
+    names = {}
+    for block in blocks:
+        exec(compile(block, "docs/export.md", "exec"), names)

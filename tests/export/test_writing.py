@@ -68,7 +68,8 @@ def test_it_classifies_as_keras_does(original, model, pictures):
 
 
 @pytest.mark.parametrize(("form", "dtype"), TENSORFLOW)
-def test_what_tensorflow_alone_can_write(tmp_path, model, form, dtype):
+def test_what_tensorflow_alone_can_write(tmp_path, model, monkeypatch, form, dtype):
+    monkeypatch.setattr("isozoo.export.litert.installed", lambda name: False)
     before = model.get_weights()
     sidecar = export_model(model, tmp_path / "out", form, dtype)
     assert sidecar.difference <= TOLERANCES[dtype]
@@ -114,7 +115,7 @@ def test_another_backend(tmp_path, model, monkeypatch):
 
 
 def test_an_extra_that_is_not_installed(tmp_path, model, original, monkeypatch):
-    monkeypatch.setattr("isozoo.export.formats._installed", lambda name: False)
+    monkeypatch.setattr("isozoo.export.formats.installed", lambda name: False)
     match = r"exporting to OpenVINO as int8 needs openvino, nncf: .*'isozoo\[export\]'"
     options = {"format": "openvino", "dtype": "int8", "calibration": "x"}
     refused(model, tmp_path / "out", match, MissingExtraError, **options)
