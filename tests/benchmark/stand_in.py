@@ -6,9 +6,12 @@ library, and so starts in a moment.
 """
 
 import json
+import os
 import sys
 import time
 
+#: Variables that are reported among the versions.
+TOLD = ("KERAS_BACKEND", "TF_FORCE_GPU_ALLOW_GROWTH")
 MISHAPS = {
     "crash": lambda: sys.exit("Traceback\nMemoryError: too much of it"),
     "silence": lambda: time.sleep(60),
@@ -33,7 +36,8 @@ def main():
             answer = {"seconds": seconds[min(number, len(seconds) - 1)]}
             number += 1
         else:
-            answer = {"peak": 2**20 * (100 + len(name)), "versions": {"slide-rule": "1"}}
+            told = {key: os.environ[key] for key in TOLD if key in os.environ}
+            answer = {"peak": 2**20 * (100 + len(name)), "versions": {"slide-rule": "1", **told}}
         print(json.dumps(answer), flush=True)
 
 

@@ -35,7 +35,7 @@ def test_medians_spread_and_ratios_are_those_of_the_rounds(measured):
     assert (fast.median, fast.range, fast.quartiles) == (4.0, (4.0, 5.0), (4.0, 4.5))
     assert (fast.items, fast.image_size) == (2, 8)
     assert fast.mebibytes == 100 + len("9,9,0.5,0.4,0.5")
-    assert fast.versions == {"slide-rule": "1"}
+    assert fast.versions["slide-rule"] == "1"
     assert measured.ratio(fast.label, slow.label) == Ratio(3.0, 2.0, 3.0)
     assert measured.ratio(fast.label, slow.label, "time") == Ratio(0.333333, 0.333333, 0.5)
     assert measured.ratio(fast.label, slow.label, "memory") == Ratio(1.0, 1.0, 1.0)
@@ -153,6 +153,22 @@ def test_a_plot_is_written_and_is_the_same_each_time(measured, tmp_path, suffix)
     assert len(first) > 1000
     if suffix == ".png":
         assert plot(drawn, tmp_path / f"b{suffix}").read_bytes() == first
+
+
+@pytest.mark.parametrize(("set_by_user", "expected"), [(None, "true"), ("false", "false")])
+def test_workers_share_a_gpu_and_take_the_backend_that_was_asked_for(
+    rival, command, monkeypatch, set_by_user, expected
+):
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    monkeypatch.delenv("TF_FORCE_GPU_ALLOW_GROWTH", raising=False)
+    if set_by_user:
+        monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", set_by_user)
+    for backend, told in (("jax", "jax"), (None, "tensorflow")):
+        settings = Settings(backend=backend)
+        found = compare("inference", [rival("1")], settings=settings, rounds=1, command=command)
+        versions = found.results[0].versions
+        assert versions["KERAS_BACKEND"] == told
+        assert versions["TF_FORCE_GPU_ALLOW_GROWTH"] == expected
 
 
 def test_nothing_is_drawn_where_all_failed(tmp_path):
