@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,16 @@ def plot(comparison: Comparison, path: str | os.PathLike[str]) -> Path:
     if not any(result.seconds for result in results):
         raise BenchmarkError(f"{comparison.title}: all contenders failed, there is nothing to draw")
     figure = Figure(figsize=(8, 0.8 + 0.42 * len(results)), layout="constrained")
-    axes = figure.subplots()
+    _draw(figure.subplots(), comparison)
+    # Pictures of equal numbers should not differ by the version of Matplotlib noted in them.
+    unnoted = {"Software": None} if Path(path).suffix.lower() == ".png" else None
+    figure.savefig(path, dpi=90, metadata=unnoted)
+    return Path(path)
+
+
+def _draw(axes: Any, comparison: Comparison) -> None:
+    results, rivals = comparison.results, comparison.against[:1]
     places = range(len(results))
-    rivals = comparison.against[:1]
     axes.barh(
         places,
         [result.median or 0.0 for result in results],
@@ -53,10 +61,9 @@ def plot(comparison: Comparison, path: str | os.PathLike[str]) -> Path:
     axes.set_yticks(places, [result.label for result in results])
     axes.invert_yaxis()
     for place, result in zip(places, results, strict=True):
-        end = result.range[1] if result.range else 0.0
         axes.annotate(
             _note(comparison, result, rivals),
-            (end, place),
+            (result.range[1] if result.range else 0.0, place),
             xytext=(6, 0),
             textcoords="offset points",
             va="center",
@@ -66,13 +73,9 @@ def plot(comparison: Comparison, path: str | os.PathLike[str]) -> Path:
     direction = "more" if unit.more_is_better else "less"
     ratio = f"; x: times as fast as {rivals[0]}" if rivals else ""
     axes.set(title=comparison.title, xlabel=f"{unit.name} ({direction} is better){ratio}")
-    axes.margins(x=0.25)
+    axes.margins(x=0.25)  # room for the numbers
     axes.set_xlim(left=0)
     axes.spines[["top", "right"]].set_visible(False)
-    # Pictures of equal numbers should not differ by the version of Matplotlib noted in them.
-    unnoted = {"Software": None} if Path(path).suffix.lower() == ".png" else None
-    figure.savefig(path, dpi=90, metadata=unnoted)
-    return Path(path)
 
 
 def _reach(result: Result) -> tuple[float, float]:
@@ -83,7 +86,7 @@ def _reach(result: Result) -> tuple[float, float]:
     return result.median - low, high - result.median
 
 
-def _note(comparison: Comparison, result: Result, rivals: Any) -> str:
+def _note(comparison: Comparison, result: Result, rivals: Sequence[str]) -> str:
     if result.median is None:
         return "failed"
     ratios = [comparison.ratio(result.label, rival) for rival in rivals if rival != result.label]

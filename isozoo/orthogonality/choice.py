@@ -7,7 +7,7 @@ import math
 from isozoo.orthogonality.phases import phase_sizes
 
 #: How many times fewer multiply-adds `fourier` must need to be preferred: a margin for what its
-#: transforms cost, chosen and not fitted. `benchmarks/penalty.py` times every method.
+#: transforms cost, chosen and not fitted. `isozoo benchmark penalty` times each method.
 GAIN = 1.3
 
 

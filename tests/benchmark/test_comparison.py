@@ -1,6 +1,7 @@
 """Turns, their arithmetic and their records, against workers that measure nothing."""
 
 import json
+import sys
 
 import pytest
 
@@ -11,7 +12,7 @@ from isozoo.benchmark.comparison import Comparison, compare, run_tasks
 from isozoo.benchmark.contenders import Contender
 from isozoo.benchmark.measures import Settings, Task
 from isozoo.benchmark.results import Ratio, Result, ratio_of
-from isozoo.errors import BenchmarkError, UnknownNameError
+from isozoo.errors import BenchmarkError, MissingExtraError, UnknownNameError
 
 
 @pytest.fixture(autouse=True)
@@ -169,6 +170,12 @@ def test_workers_share_a_gpu_and_take_the_backend_that_was_asked_for(
         versions = found.results[0].versions
         assert versions["KERAS_BACKEND"] == told
         assert versions["TF_FORCE_GPU_ALLOW_GROWTH"] == expected
+
+
+def test_without_matplotlib_the_extra_is_named(measured, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'isozoo\[train\]'"):
+        plot(measured, tmp_path / "a.png")
 
 
 def test_nothing_is_drawn_where_all_failed(tmp_path):
