@@ -1,12 +1,13 @@
 """What the documents say of speed; `docs_tables.py` puts it into them.
 
 The numbers are from what ``isozoo benchmark --suite benchmarks/suite.toml`` and
-``benchmarks/precision.py`` wrote to ``benchmarks/results``.
+``benchmarks/precision.py`` and ``benchmarks/probe.py`` wrote to ``benchmarks/results``.
 """
 
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from isozoo.cli.benchmark import bound
 ROOT = Path(__file__).resolve().parents[1]
 PERFORMANCE = ROOT / "benchmarks" / "results" / "performance.json"
 PRECISION = ROOT / "benchmarks" / "results" / "precision.json"
+PROBE = ROOT / "benchmarks" / "results" / "probe.json"
 #: The row of the suite that the table of models shows.
 MODELS = "models"
 NOT_MEASURED = "Not measured yet.\n"
@@ -143,9 +145,28 @@ def _precision(row: dict[str, Any]) -> list[str]:
     ]
 
 
+def probe_runs() -> str:
+    """Return one row for each way to compute the penalty: its runs' accuracy and penalty."""
+    arms: dict[str, list[dict[str, Any]]] = {}
+    for row in read(PROBE)["rows"]:
+        arms.setdefault(row["arm"], []).append(row)
+    rows = (
+        [
+            f"`{arm}`",
+            ", ".join(f"{100 * run['top1']:.2f} %" for run in runs),
+            f"{100 * statistics.mean(run['top1'] for run in runs):.2f} %",
+            ", ".join(f"{run['penalty']:.0f}" for run in runs),
+        ]
+        for arm, runs in arms.items()
+    )
+    head = "computed|top-1 of each seed:|mean:|exact penalty at the end:"
+    return table(head, rows) if arms else NOT_MEASURED
+
+
 REGIONS: dict[str, Callable[[], str]] = {
     "goals": goals,
     "measurements": measurements,
     "measured-on": measured_on,
     "precisions": precisions,
+    "probe-runs": probe_runs,
 }
