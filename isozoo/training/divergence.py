@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import statistics
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,19 @@ class Divergence(Exception):
         self.first = first
         self.last = last
         self.what = what
+
+
+@dataclasses.dataclass(frozen=True)
+class Rollbacks:
+    """The rollbacks of a run so far.
+
+    Args:
+        told: What is to be told of each.
+        factor: What they made of the learning rate, all together.
+    """
+
+    told: Sequence[str] = ()
+    factor: float = 1.0
 
 
 class LossWatch(keras.callbacks.Callback):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib.util
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,6 @@ import numpy as np
 
 from isozoo.data.labels import labels_of
 from isozoo.data.samples import Samples, cache_images
-from isozoo.errors import MissingExtraError
 from isozoo.models.classifier import Classifier
 from isozoo.models.manifest import LOG
 from isozoo.training.callbacks import EpochLog, ProgressBar
@@ -27,7 +25,7 @@ from isozoo.training.checkpoint import (
     random_states,
     values_of,
 )
-from isozoo.training.divergence import DivergedError, Divergence, LossWatch
+from isozoo.training.divergence import DivergedError, Divergence, LossWatch, Rollbacks
 from isozoo.training.faults import (
     Fault,
     bad_gradient,
@@ -37,42 +35,13 @@ from isozoo.training.faults import (
     grown_most,
 )
 from isozoo.training.interrupt import StopRequest
+from isozoo.training.options import Options
 from isozoo.training.recipe import Recipe
 from isozoo.training.recovery import Saver, Tracker
 from isozoo.training.segments import segments
 from isozoo.training.setup import SCHEDULES, compile_classifier
 
 _LOG = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What a caller may choose that changes nothing about the trained weights.
-
-    Args:
-        checkpoint_minutes: Minutes between checkpoints within an epoch; None for none.
-        csv: Whether to write the log as a table too.
-        tensorboard: Whether to write event files for TensorBoard.
-
-    Raises:
-        MissingExtraError: TensorBoard is not installed.
-        ValueError: `checkpoint_minutes` is not positive.
-    """
-
-    checkpoint_minutes: float | None = 10.0
-    csv: bool = False
-    tensorboard: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse before any training what would fail in the midst of it."""
-        if self.checkpoint_minutes is not None and not self.checkpoint_minutes > 0:
-            raise ValueError(
-                f"checkpoint_minutes must be more than 0, got {self.checkpoint_minutes}"
-            )
-        if self.tensorboard and importlib.util.find_spec("tensorboard") is None:
-            raise MissingExtraError(
-                "event files need tensorboard: python -m pip install 'isozoo[train]'"
-            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,20 +104,19 @@ class Fitting:
         from isozoo.data.pipeline import reading_errors
 
         self.checkpoints.remove_remains()
-        rollbacks: list[str] | None = None
+        newest = self.checkpoints.newest()
+        rollbacks = Rollbacks(**newest.notes["rollbacks"]) if newest else Rollbacks()
         with reading_errors():
             while True:
-                newest = self.checkpoints.newest()
-                if rollbacks is None:
-                    rollbacks = list(newest.notes["rollbacks"]) if newest else []
                 try:
                     return self._run_from(newest, rollbacks)
                 except Divergence as divergence:
-                    rollbacks.append(self._rolled_back(divergence, len(rollbacks)))
+                    newest = self.checkpoints.newest()
+                    rollbacks = self._roll_back(divergence, newest, rollbacks)
 
-    def _run_from(self, newest: Checkpoint | None, rollbacks: Sequence[str]) -> Classifier:
+    def _run_from(self, newest: Checkpoint | None, rollbacks: Rollbacks) -> Classifier:
         """Train from a checkpoint to the end."""
-        model, metrics = self._begin(newest, len(rollbacks))
+        model, metrics = self._begin(newest, rollbacks.factor)
         start = newest.position if newest else Position(0)
         notes = newest.notes if newest else {}
         plan, tracker = self.plan, Tracker(start, metrics)
@@ -157,13 +125,14 @@ class Fitting:
             self.directory / LOG,
             tracker,
             self.steps * plan.batch_size,
-            rollbacks,
+            rollbacks.told,
             notes.get("log"),
             self.options.csv,
         )
 
         def noted() -> dict[str, Any]:
-            return {"log": log.state(), "watch": watch.state(), "rollbacks": list(rollbacks)}
+            told = dataclasses.asdict(rollbacks)
+            return {"log": log.state(), "watch": watch.state(), "rollbacks": told}
 
         done = start.steps_done(self.steps)
         bar = ProgressBar(plan.epochs, done, self.steps, plan.batch_size)
@@ -171,26 +140,28 @@ class Fitting:
             saver = Saver(
                 self.checkpoints, tracker, request, self.options.checkpoint_minutes, noted
             )
-            board = [keras.callbacks.TensorBoard(str(self.directory / "tensorboard"))]
-            self._advance(
-                model,
-                start,
-                Position(plan.epochs),
-                [tracker, watch, log, *(board if self.options.tensorboard else []), saver, bar],
-                log,
-            )
+            # What is told of an epoch is told before it is saved, and so never left out.
+            callbacks = [tracker, watch, log, *self._boards(), saver, bar]
+            self._advance(model, start, Position(plan.epochs), callbacks, log)
         return model
 
+    def _boards(self) -> list[keras.callbacks.Callback]:
+        if not self.options.tensorboard:
+            return []
+        return [keras.callbacks.TensorBoard(str(self.directory / "tensorboard"))]
+
     def _begin(
-        self, checkpoint: Checkpoint | None, rollbacks: int
+        self, checkpoint: Checkpoint | None, factor: float
     ) -> tuple[Classifier, Sequence[np.ndarray]]:
-        """Return the model in the state of a checkpoint, and the metrics' values there."""
-        plan, recovery = self.plan, self.plan.recovery
-        if rollbacks:
-            assert recovery.learning_rate_factor is not None
-            rate = plan.optimizer.learning_rate * recovery.learning_rate_factor**rollbacks
-            optimizer = dataclasses.replace(plan.optimizer, learning_rate=rate)
-            plan = dataclasses.replace(plan, optimizer=optimizer)
+        """Return the model in the state of a checkpoint, and the metrics' values there.
+
+        Args:
+            checkpoint: The checkpoint; None for the beginning.
+            factor: Of the recipe's learning rate.
+        """
+        rate = self.plan.optimizer.learning_rate * factor
+        optimizer = dataclasses.replace(self.plan.optimizer, learning_rate=rate)
+        plan = dataclasses.replace(self.plan, optimizer=optimizer)
         keras.utils.set_random_seed(plan.seed)
         model = Classifier(
             plan.architecture(len(self.training.classes)),
@@ -273,37 +244,35 @@ class Fitting:
     def _size(self, epoch: int) -> int:
         return next(size for epochs, size in self.plan.phase_ranges() if epoch in epochs)
 
-    def _rolled_back(self, divergence: Divergence, rollbacks: int) -> str:
-        """Return what is to be told of one more rollback; raise if there is none to be made.
-
-        Args:
-            divergence: What happened.
-            rollbacks: Rollbacks before.
-        """
-        newest = self.checkpoints.newest()
+    def _roll_back(
+        self, divergence: Divergence, newest: Checkpoint | None, rollbacks: Rollbacks
+    ) -> Rollbacks:
+        """Return the rollbacks with one more; raise if there is none to be made."""
+        back = newest.position if newest else Position(0)
+        _LOG.warning("%s; repeating the steps from %s on to see where", divergence.what, back)
         fault = self._find_fault(divergence, newest, rollbacks)
         epoch, step = divergence.first.epoch + 1, divergence.first.step + 1
         told = f"{divergence.what} in epoch {epoch}, step {step}; {fault.text}"
-        recovery, back = self.plan.recovery, newest.position if newest else Position(0)
-        if recovery.rollbacks is None or rollbacks == recovery.rollbacks:
+        recovery, number = self.plan.recovery, len(rollbacks.told) + 1
+        if recovery.rollbacks is None or number > recovery.rollbacks:
             raise DivergedError(
-                f"{told}; {_advice(newest, rollbacks)}",
+                f"{told}; {_advice(newest, number - 1)}",
                 epoch=epoch,
                 step=step,
                 layer=fault.layer,
                 checkpoint=newest.folder if newest else None,
             )
         assert recovery.learning_rate_factor is not None
-        factor = recovery.learning_rate_factor ** (rollbacks + 1)
+        factor = rollbacks.factor * recovery.learning_rate_factor
         told = f"{told}; back to {back} with {factor:g} times the learning rate"
-        _LOG.warning("rollback %d of %d: %s", rollbacks + 1, recovery.rollbacks, told)
-        return told
+        _LOG.warning("rollback %d of %d: %s", number, recovery.rollbacks, told)
+        return Rollbacks((*rollbacks.told, told), factor)
 
     def _find_fault(
-        self, divergence: Divergence, newest: Checkpoint | None, rollbacks: int
+        self, divergence: Divergence, newest: Checkpoint | None, rollbacks: Rollbacks
     ) -> Fault:
         """Repeat the steps from the last good state to the bad one, and see what goes first."""
-        model, _ = self._begin(newest, rollbacks)
+        model, _ = self._begin(newest, rollbacks.factor)
         parts = (model.backbone, model.head)
         good = newest.position.steps_done(self.steps) if newest else 0
         bad = divergence.last.steps_done(self.steps)
@@ -322,7 +291,7 @@ class Fitting:
         found = bad_output(parts, images) or bad_penalty(parts)
         if found:
             return found
-        start, _ = self._begin(newest, rollbacks)
+        start, _ = self._begin(newest, rollbacks.factor)
         return grown_most(parts, (start.backbone, start.head), images)
 
     def _batch(self, steps_done: int) -> tuple[Any, Any]:

@@ -18,7 +18,8 @@ from isozoo.models.manifest import LOG, RECIPE
 from isozoo.models.provenance import read_log
 from isozoo.training.checkpoint import Checkpoints
 from isozoo.training.evaluation import measure
-from isozoo.training.fitting import Fitting, Options
+from isozoo.training.fitting import Fitting
+from isozoo.training.options import Options
 from isozoo.training.recipe import Recipe
 
 

@@ -1,5 +1,6 @@
 """A data set that can be learned in seconds, and the recipe that learns it."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from isozoo.training import TrainingRun, train
+from isozoo.training.recovery import Tracker
 
 RECIPE = """
 title = "Three colours"
@@ -55,6 +57,18 @@ def assert_same_run(found: TrainingRun, expected: TrainingRun) -> None:
         for run in (found, expected)
     ]
     assert timeless[0] == timeless[1]
+
+
+def signal_after(position: tuple[int, int], number: signal.Signals, monkeypatch) -> None:
+    """Send this process a signal in the step that leads to a position."""
+    count = Tracker.on_train_batch_end
+
+    def count_and_signal(self, batch, logs=None):
+        count(self, batch, logs)
+        if self.position == position:
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(Tracker, "on_train_batch_end", count_and_signal)
 
 
 @pytest.fixture(scope="session")

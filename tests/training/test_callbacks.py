@@ -14,7 +14,7 @@ from isozoo.errors import MissingExtraError, WeightsError
 from isozoo.training import train
 from isozoo.training.callbacks import EpochLog, ProgressBar
 from isozoo.training.checkpoint import Position
-from isozoo.training.fitting import Options
+from isozoo.training.options import Options
 
 
 @pytest.fixture(scope="module")

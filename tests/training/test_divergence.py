@@ -1,19 +1,21 @@
 """Losses that are no numbers or explode: when it is noticed, where it began, what is done."""
 
 import math
+import signal
 import types
 
 import keras
 import numpy as np
 import pytest
 
-from isozoo.training import DivergedError, divergence, train
+from isozoo.training import DivergedError, TrainingInterrupted, divergence, train
 from isozoo.training.checkpoint import Checkpoints, Position
 from isozoo.training.divergence import Divergence, LossWatch
 from isozoo.training.faults import bad_gradient, bad_output, bad_penalty, bad_weight, grown_most
 from isozoo.training.interrupt import StopRequest
 from isozoo.training.recovery import Saver, Tracker
 from isozoo.training.settings import RecoverySettings
+from tests.training.conftest import signal_after
 
 
 def watch_losses(watch: LossWatch, losses, start: int = 0) -> None:
@@ -158,11 +160,17 @@ learning_rate_factor = 0.001
 
 
 @pytest.mark.slow
-def test_a_run_goes_back_and_on_with_a_lower_rate(colours, recipe, tmp_path, caplog):
+def test_a_run_goes_back_and_on_with_a_lower_rate(colours, recipe, tmp_path, caplog, monkeypatch):
     path = recipe(learning_rate="1e3")
     constant = ('name = "cosine"\nwarmup_epochs = 1', 'name = "constant"')
-    path.write_text(path.read_text().replace(*constant) + ROLLBACK)
-    run = train(path, colours, tmp_path / "runs")
+    text = path.read_text().replace(*constant)
+    path.write_text(text + ROLLBACK)
+    with monkeypatch.context() as patch:
+        signal_after((2, 1), signal.SIGTERM, patch)
+        with pytest.raises(TrainingInterrupted):
+            train(path, colours, tmp_path / "runs")
+    path.write_text(text)  # no further rollbacks; the one that was made holds
+    run = train(path, colours, tmp_path / "runs", resume=True)
     (told,) = run.log[0]["rollbacks"]
     assert told.startswith("the loss became nan in epoch 1, step 3; first in the activations of s")
     assert told.endswith("; back to the beginning with 0.001 times the learning rate")

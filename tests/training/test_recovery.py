@@ -5,22 +5,10 @@ import signal
 import pytest
 
 from isozoo.errors import RecipeError
-from isozoo.training import TrainingInterrupted, train
+from isozoo.training import TrainingInterrupted, loop, train
 from isozoo.training.interrupt import StopRequest
-from isozoo.training.recovery import Saver, Tracker
-from tests.training.conftest import assert_same_run
-
-
-def signal_after(position: tuple[int, int], number: signal.Signals, monkeypatch) -> None:
-    """Send this process a signal in the step that leads to a position."""
-    count = Tracker.on_train_batch_end
-
-    def count_and_signal(self, batch, logs=None):
-        count(self, batch, logs)
-        if self.position == position:
-            signal.raise_signal(number)
-
-    monkeypatch.setattr(Tracker, "on_train_batch_end", count_and_signal)
+from isozoo.training.recovery import Saver
+from tests.training.conftest import assert_same_run, signal_after
 
 
 def signal_in_validation(epoch: int, monkeypatch) -> None:
@@ -106,15 +94,23 @@ def test_a_run_that_dies_goes_on_from_the_newest_whole_checkpoint(
     assert sorted(path.name for path in checkpoints.iterdir()) == ["epoch-0003", "epoch-0004"]
 
 
-def test_a_run_that_dies_before_its_first_checkpoint_begins_anew(
-    whole_run, colours, recipe, tmp_path, monkeypatch
+def test_a_run_that_died_before_its_first_checkpoint_may_begin_anew(
+    colours, recipe, tmp_path, monkeypatch
 ):
+    begun = []
+    monkeypatch.setattr(loop.Fitting, "run", lambda self: begun.append(self) or 1 / 0)
     run = tmp_path / "runs" / "r-isonet-8.colours"
     (run / "checkpoints").mkdir(parents=True)
     (run / "log.jsonl").write_text('{"epoch": 1, "loss": 9.0}\n')
     with pytest.raises(RecipeError, match=r"holds log.jsonl of an earlier run and no checkpoint"):
         train(recipe(), colours, tmp_path / "runs")
-    assert_same_run(train(recipe(), colours, tmp_path / "runs", resume=True), whole_run)
+    with pytest.raises(ZeroDivisionError):
+        train(recipe(), colours, tmp_path / "runs", resume=True)
+    assert len(begun) == 1
+    # More than one line was not left by a run that never saved.
+    (run / "log.jsonl").write_text('{"epoch": 1}\n{"epoch": 2}\n')
+    with pytest.raises(RecipeError, match="no checkpoint to go on from"):
+        train(recipe(), colours, tmp_path / "runs", resume=True)
 
 
 def test_a_second_interrupt_does_not_wait():
