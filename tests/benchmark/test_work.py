@@ -1,5 +1,6 @@
 """What the workers do, in this process, on tiny networks; and one worker as it is."""
 
+import importlib.util
 import json
 
 import keras
@@ -175,3 +176,16 @@ def test_an_exported_network_runs_in_its_own_runtime():
     assert result.error is None
     assert (result.items, result.image_size) == (2, 32)
     assert "tensorflow" in result.versions
+
+
+@pytest.mark.multibackend
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("measure", ["penalty", "training", "inference"])
+def test_other_backends_are_timed_as_well(backend, measure):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    settings = Settings(batch_size=2, image_size=32, backend=backend)
+    found = compare(measure, ["isonet-8"], settings=settings, rounds=1, warm_up=0)
+    (result,) = found.results
+    assert result.error is None
+    assert backend in result.versions
