@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from isozoo.orthogonality.choice import fastest
+from isozoo.orthogonality.choice import counts, fastest
 from isozoo.orthogonality.convolution import convolution
 from isozoo.orthogonality.fourier import fourier
 from isozoo.orthogonality.gram import gram
@@ -34,6 +34,7 @@ __all__ = [
     "METHODS",
     "PROBE",
     "convolution",
+    "counts",
     "draw_images",
     "fastest",
     "fourier",

@@ -106,6 +106,22 @@ def test_the_spread_is_what_is_said_of_it_and_falls_with_the_number_of_images():
     assert far[0] / far[1] == pytest.approx(4, rel=0.25)
 
 
+@pytest.mark.parametrize(("size", "share"), [(1, 1), (3, 9 / 25)])
+def test_the_spread_of_gradients_near_an_isometry_is_what_is_said_of_it(size, share):
+    n, probes = 32, 4
+    kernel = 0.02 * np.random.default_rng(0).normal(size=(size, size, n, n))
+    kernel[size // 2, size // 2] += np.eye(n)
+    (exact,) = gradients(orthogonality_penalty, kernel)
+    seed = keras.random.SeedGenerator(0)
+
+    def estimate(kernel):
+        return orthogonality_penalty(kernel, method="probe", probes=probes, seed=seed)
+
+    away = [((gradients(estimate, kernel)[0] - exact) ** 2).sum() for _ in range(20)]
+    expected = math.sqrt(n / (2 * probes) * share) * np.linalg.norm(exact)
+    assert math.sqrt(np.mean(away)) == pytest.approx(expected, rel=0.15)
+
+
 def test_the_same_seed_draws_the_same_images_and_a_generator_others():
     kernel = drawn((3, 3, 4, 4))
     first, second = (orthogonality_penalty(kernel, method="probe", seed=5) for _ in range(2))
