@@ -17,9 +17,12 @@ from isozoo.models.variables import named_variables
 LABELS = ["cat", "dog", "owl"]
 
 
-def network(name="r-isonet-8", **options):
+def network(name="r-isonet-8", blocks=None, **options):
     """Return a small network whose layers all matter to what it answers."""
-    model = Classifier(architecture(name, classes=3), labels=LABELS, **options)
+    described = architecture(name, classes=3)
+    if blocks is not None:
+        described = described.replace(blocks=blocks)
+    model = Classifier(described, labels=LABELS, **options)
     random = np.random.default_rng(0)
     for variable in named_variables(model).values():
         values = np.asarray(variable) + 0.05 * random.standard_normal(variable.shape)

@@ -30,7 +30,7 @@ print(json.dumps([[one[0].label for one in found], heavy]))
 @pytest.fixture(scope="module")
 def photographed():
     """A network with the stem of ImageNet, small and for small pictures."""
-    return network("r-isonet-18-w32", preprocessing=IMAGENET.with_size(64))
+    return network("r-isonet-18-w32", (1, 1, 1, 1), preprocessing=IMAGENET.with_size(64))
 
 
 @pytest.fixture(scope="module")
@@ -145,10 +145,24 @@ def test_the_calibration_is_counted(exports):
     assert load_exported(exports("openvino", "int8")).sidecar.calibration == 12
 
 
-@pytest.mark.parametrize("name", ["isonet-8", "resnet-8", "fixup-8", "resnet-bin-8", "resnet-gn-8"])
-@pytest.mark.parametrize("form", ["onnx", "openvino"])
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("isonet-8", "onnx"),
+        ("fixup-8", "onnx"),
+        ("resnet-bin-8", "onnx"),
+        ("resnet-8", "openvino"),
+        ("fixup-8", "openvino"),
+        ("resnet-gn-8", "openvino"),
+    ],
+)
 def test_other_families(tmp_path, name, form):
     export_model(network(name), tmp_path / "out", form)
+    assert load_exported(tmp_path / "out").sidecar.difference < 1e-4
+
+
+def test_a_fused_network(tmp_path):
+    export_model(network("resnet-8").fuse(), tmp_path / "out", "openvino")
     assert load_exported(tmp_path / "out").sidecar.difference < 1e-4
 
 
