@@ -8,6 +8,7 @@ import pytest
 
 from isozoo.errors import DataError, ExportError, MissingExtraError, UnknownNameError
 from isozoo.export import FORMATS, export_model, load_exported, read_sidecar
+from isozoo.export.calibration import IMAGES
 from isozoo.export.formats import ACCURACY_TOLERANCES, TOLERANCES
 from isozoo.export.serving import REPLACEMENTS, MirroredMaxPooling2D, rewritten
 from isozoo.export.sidecar import GOLDEN
@@ -238,6 +239,16 @@ def test_the_table_is_sound(form):
     assert set(form.dtypes) <= set(TOLERANCES) == set(ACCURACY_TOLERANCES)
     assert set(form.rewrites) <= set(REPLACEMENTS)
     assert set(form.writes_with) <= {"", *form.dtypes}
+
+
+def test_the_guide_says_what_the_tables_do(root):
+    guide = (root / "docs" / "export.md").read_text(encoding="utf-8")
+    for form in FORMATS.values():
+        assert f"| `{form.name}` | {', '.join(form.dtypes)} |" in guide
+    for dtype, tolerance in TOLERANCES.items():
+        shown = f"{tolerance:.4f}".rstrip("0")
+        assert f"{shown} for {dtype}" in guide.replace("\n", " ")
+    assert f"{IMAGES} are taken at equal distances" in guide.replace("\n  ", " ")
 
 
 @pytest.mark.parametrize("name", ["isonet-8", "resnet-8", "fixup-8", "resnet-bin-8"])
