@@ -24,8 +24,8 @@ class OrthogonalConv(keras.regularizers.Regularizer):
         factor: Weight of the penalty in the loss, at least 0.
         strides: Strides of the convolution that the kernel belongs to.
         condition: `"paper"` or `"exact"`, see `orthogonality_penalty`.
-        method: `"gram"`, `"fourier"` or `"convolution"`, equal to rounding, the fastest if None;
-            or `"probe"`, an unbiased estimate.
+        method: `"gram"`, `"fourier"`, `"karatsuba"` or `"convolution"`, equal to rounding, the
+            fastest if None; or `"probe"`, an unbiased estimate.
         groups: Groups of the convolution.
         probes: Random images of each estimate, for `"probe"` only; 1 if None.
         every: Number of calls of which one computes the penalty, with `every` times the factor;

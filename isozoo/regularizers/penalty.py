@@ -57,9 +57,10 @@ def orthogonality_penalty(
             `channels * strides ** 2` phases; the two agree for stride 1, and wherever there are
             at most as many filters as channels.
         method: How it is computed, equal to rounding: `"gram"`, matrix products over pairs of
-            taps; `"fourier"`, one small complex matrix product per frequency; `"convolution"`, the
-            paper's kernel-as-image form. The one with the fewest operations if None. `"probe"` is
-            an unbiased estimate of it, and of its gradient, from random images.
+            taps; `"fourier"`, one small complex matrix product per frequency; `"karatsuba"`, fewer
+            products over sums of taps, for phases of two; `"convolution"`, the paper's
+            kernel-as-image form. The fastest if None. `"probe"` is an unbiased estimate of it, and
+            of its gradient, from random images.
         groups: Groups of the convolution; the penalty is summed over them.
         probes: Number of random images of `"probe"`, at least 1; 1 if None.
         seed: Where `"probe"` draws its images from: an integer for the same at every call, a
