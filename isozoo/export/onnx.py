@@ -67,8 +67,9 @@ def _quantized(path: Path, job: Job) -> Path:
         activation_type=quantization.QuantType.QUInt8,
         weight_type=quantization.QuantType.QInt8,
         per_channel=True,
-        # The others would have their constants rounded to 8 bits too.
-        op_types_to_quantize=["Conv", "MatMul"],
+        # All between two convolutions, so that nothing goes back to float32 there. Not the stem's
+        # padding with minus infinity, which 8 bits cannot hold.
+        op_types_to_quantize=["Conv", "MatMul", "Relu", "Add"],
     )
     return result
 

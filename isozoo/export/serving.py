@@ -25,7 +25,8 @@ class FoldableSReLU(SReLU):
     def call(self, x, training: bool = False):
         """Return the elementwise maximum of `x` and the shift of its channel."""
         shift = ops.reshape(self.shift, channel_shape(len(x.shape), self.axis, self.shift.shape[0]))
-        return ops.relu(x - shift) + shift
+        # ONNX Runtime merges a sum with a constant where it leaves a difference alone.
+        return ops.relu(x + (-shift)) + shift
 
 
 class MirroredMaxPooling2D(SymmetricMaxPooling2D):
