@@ -21,15 +21,13 @@ assert isozoo.data.pipeline
 assert isozoo.training.evaluation
 
 
-def train_once(recipe: Path, data: Path, runs: Path, first_step: Connection) -> None:
-    """Train from the newest checkpoint on, saving after each step; tell of the first step."""
+def train_once(recipe: Path, data: Path, runs: Path, steps: Connection) -> None:
+    """Train from the newest checkpoint on, saving after each step; tell of each step."""
     count = Tracker.on_train_batch_end
 
     def count_and_tell(self, batch, logs=None):
         count(self, batch, logs)
-        if not first_step.closed:
-            first_step.send((time.monotonic(), tuple(self.position)))
-            first_step.close()
+        steps.send((time.monotonic(), tuple(self.position)))
 
     Tracker.on_train_batch_end = count_and_tell
     loop.train(recipe, data, runs, resume=True, checkpoint_minutes=1e-9)
@@ -54,12 +52,13 @@ class Attempt:
         self.process.start()
         told.close()
 
-    def first_step(self) -> tuple[float, tuple[int, int]] | None:
-        """Wait for the first step; return the seconds until then and the position after it."""
-        try:
-            when, position = self._told.recv()
-        except EOFError:
-            return None
+    def next_step(self) -> tuple[float, tuple[int, int]]:
+        """Wait for a step; return the seconds from the start until then and the position after it.
+
+        Raises:
+            EOFError: The process has ended.
+        """
+        when, position = self._told.recv()
         return when - self.start, position
 
     def kill_after(self, seconds: float) -> None:
