@@ -17,7 +17,6 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from isozoo.benchmark.machine import machine
 from isozoo.files import atomic_write
 from isozoo.training import Recipe, train
 
@@ -68,9 +67,8 @@ def main() -> None:
     args = parser.parse_args()
     args.runs.mkdir(parents=True, exist_ok=True)
     rows = [run(arm, seed, args.data, args.runs) for arm in args.arms for seed in args.seeds]
-    result = {"machine": machine(), "rows": rows}
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(args.out, json.dumps(result, indent=2) + "\n")
+    atomic_write(args.out, json.dumps({"rows": rows}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from isozoo.orthogonality import (
     probe,
     smaller_side_first,
 )
+from isozoo.orthogonality.tracing import traced
 
 CONDITIONS = ("paper", "exact")
 
@@ -115,8 +116,10 @@ def prepared_penalty(
         return lambda: sum(
             probe(part, strides, image) for part, image in zip(parts, images, strict=True)
         )
-    compute = METHODS[method or fastest(tuple(kernel.shape[:2]), strides)]
-    return lambda: sum(compute(part, strides) for part in parts)
+    name = method or fastest(tuple(kernel.shape[:2]), strides)
+    dtype = keras.backend.standardize_dtype(kernel.dtype)
+    compute = traced(name, tuple(parts[0].shape), dtype, strides)
+    return lambda: sum(compute(part) for part in parts)
 
 
 def check_options(
