@@ -92,10 +92,11 @@ def check_methods(shape, strides, groups):
         assert away < 1e-5, (shape, strides, method)
 
 
+@pytest.mark.parametrize("large", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_the_penalty_of_every_kernel_stays_float32(policy):
+def test_the_penalty_of_every_kernel_stays_float32(policy, large):
     for shape, strides, groups in zoo_kernels():
-        if np.prod(shape) > LARGE:
+        if (np.prod(shape) > LARGE) != large:
             continue
         kernel = drawn(shape)
         layer = Conv2D(
