@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from isozoo import methods
 from isozoo.errors import unknown
 from isozoo.export.formats import FORMATS
 from isozoo.zoo.catalog import info
@@ -43,7 +44,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "fused": {"fused": True},
     "xla": {"jit_compile": True},
     "no-penalty": {"penalty": False},
-    **{method: {"method": method} for method in ("gram", "fourier", "convolution", "probe")},
+    **{method: {"method": method} for method in methods.NAMES},
     **{
         name if dtype == "float32" else f"{name}-{dtype}": {"runtime": name, "dtype": dtype}
         for name, form in FORMATS.items()

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from isozoo.methods import EXACT, PROBE
 from isozoo.orthogonality.choice import counts, fastest
 from isozoo.orthogonality.convolution import convolution
 from isozoo.orthogonality.fourier import fourier
@@ -46,11 +47,6 @@ __all__ = [
 ]
 
 #: The methods that are equal to rounding.
-METHODS: dict[str, Callable[[Any, tuple[int, int]], Any]] = {
-    "gram": gram,
-    "fourier": fourier,
-    "karatsuba": karatsuba,
-    "convolution": convolution,
-}
-#: The name of the method that is an estimate.
-PROBE = "probe"
+METHODS: dict[str, Callable[[Any, tuple[int, int]], Any]] = dict(
+    zip(EXACT, (gram, fourier, karatsuba, convolution), strict=True)
+)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from isozoo import methods
 from isozoo.data.augment import Augment
 from isozoo.data.preprocessing import Preprocessing
 from isozoo.errors import IsozooError, RecipeError, unknown
@@ -209,7 +210,7 @@ class Recipe:
 CHOICES: dict[str, tuple[str, ...]] = {
     # Plain float16 is left out: too few digits for a weight to move by its gradient.
     "model.dtype": tuple(dtype for dtype in DTYPES if dtype != "float16"),
-    "penalty.method": ("gram", "fourier", "karatsuba", "convolution", "probe"),
+    "penalty.method": methods.NAMES,
 }
 #: Where numbers may lie: setting, smallest value, and the value they stay below, if any.
 RANGES: tuple[tuple[str, float, float | None], ...] = (

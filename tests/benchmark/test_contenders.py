@@ -1,6 +1,7 @@
 """Texts that name contenders, and what they mean."""
 
 import dataclasses
+import re
 
 import pytest
 
@@ -8,6 +9,7 @@ from isozoo.benchmark.contenders import VARIANTS, Contender, Preparation
 from isozoo.benchmark.measures import MEASURES, Settings, Task
 from isozoo.errors import BenchmarkError, UnknownNameError
 from isozoo.export.formats import FORMATS
+from isozoo.methods import EXACT, NAMES
 
 
 @pytest.mark.parametrize(
@@ -68,10 +70,20 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 
 def test_the_methods_are_those_of_the_penalty():
-    from isozoo.regularizers import METHODS
+    from isozoo.regularizers import METHODS, PROBE
+    from isozoo.training.recipe import CHOICES
 
-    named = {row["method"] for row in VARIANTS.values() if "method" in row}
-    assert set(METHODS) <= named
+    assert tuple(row["method"] for row in VARIANTS.values() if "method" in row) == NAMES
+    assert {name: function.__name__ for name, function in METHODS.items()} == dict(
+        zip(EXACT, EXACT, strict=True)
+    )
+    assert (CHOICES["penalty.method"], (*METHODS, PROBE)) == (NAMES, NAMES)
+
+
+def test_the_command_lines_page_names_every_variant(root):
+    page = (root / "docs/cli.md").read_text(encoding="utf-8")
+    (sentence,) = re.findall(r"^Variants are .*?\n\n", page, re.DOTALL | re.MULTILINE)
+    assert set(NAMES) | {"fused", "xla", "no-penalty"} <= set(re.findall(r"`([\w-]+)`", sentence))
 
 
 def test_every_variant_changes_what_there_is_and_some_measure_reads_it():
