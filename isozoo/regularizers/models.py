@@ -91,9 +91,9 @@ def set_penalty(
         model: Any built Keras model; call this before it is compiled.
         method: See `OrthogonalConv`.
         probes: See `OrthogonalConv`; each convolution draws images of its own.
-        every: Steps of which one computes a convolution's penalty, with `every` times the factor.
-            The convolutions take turns, so that each step computes about equally many.
-        seed: Seed of all random images; one at random if None.
+        every: See `OrthogonalConv`; each convolution draws for itself whether a step computes its
+            penalty, one in `every` of them on average. Losses of validation are estimates too.
+        seed: Seed of all that is random; one at random if None.
 
     Raises:
         ValueError: The model has no `OrthogonalConv`, its penalties have random states already, or
@@ -124,15 +124,14 @@ def set_penalty(
         )
     # Far apart: on PyTorch, Keras adds the number of the call to the seed.
     seeds = np.random.default_rng(seed).integers(2**30, size=len(layers))
-    for index, layer in enumerate(layers):
+    for layer, own_seed in zip(layers, seeds, strict=True):
         layer.kernel_regularizer = OrthogonalConv(
             **{
                 **layer.kernel_regularizer.get_config(),
                 "method": method,
                 "probes": probes,
                 "every": every,
-                "offset": index % every,
-                "seed": int(seeds[index]),
+                "seed": int(own_seed),
             }
         )
         layer.kernel.regularizer = layer.kernel_regularizer

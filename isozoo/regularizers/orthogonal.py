@@ -28,15 +28,15 @@ class OrthogonalConv(keras.regularizers.Regularizer):
             fastest if None; or `"probe"`, an unbiased estimate.
         groups: Groups of the convolution.
         probes: Random images of each estimate, for `"probe"` only; 1 if None.
-        every: Number of calls of which one computes the penalty, with `every` times the factor;
-            the others are 0 and cost nothing. The calls of validation count too.
-        offset: Which call of each `every` that is, counted from 0.
-        seed: Seed of the random images; one at random if None.
+        every: Each call computes the penalty with a chance of 1 in `every`, times `every` times the
+            factor, and is otherwise 0 and costs nothing: its mean is the penalty, whoever calls it
+            and how often, its variance `every - 1` times the penalty's square.
+        seed: Seed of all that is random; one at random if None.
 
     Raises:
-        ValueError: `factor` is negative, a stride, `groups`, `probes` or `every` is below 1,
-            `offset` is not below `every`, the condition or method is unknown, or `probes` is given
-            to another method; when called, that Keras does not know of `seed_generator`.
+        ValueError: `factor` is negative, a stride, `groups`, `probes` or `every` is below 1, the
+            condition or method is unknown, or `probes` is given to another method; when called,
+            that Keras does not know of `seed_generator`.
 
     Reference:
         Qi et al., "Deep Isometric Learning for Visual Recognition", ICML 2020.
@@ -59,15 +59,12 @@ class OrthogonalConv(keras.regularizers.Regularizer):
         groups: int = 1,
         probes: int | None = None,
         every: int = 1,
-        offset: int = 0,
         seed: int | None = None,
     ):
         if factor < 0:
             raise ValueError(f"OrthogonalConv: factor must be at least 0, got {factor}")
         if every < 1:
             raise ValueError(f"every must be at least 1, got {every}")
-        if not 0 <= offset < every:
-            raise ValueError(f"offset must be at least 0 and below every, {every}; got {offset}")
         self.strides = pair(strides)
         check_options((1, 1, 1, groups), self.strides, condition, method, groups, probes)
         self.factor = factor
@@ -76,9 +73,8 @@ class OrthogonalConv(keras.regularizers.Regularizer):
         self.groups = groups
         self.probes = probes
         self.every = every
-        self.offset = offset
         self.seed = seed
-        #: The random state, which counts the calls too; None if there is nothing to draw or count.
+        #: The random state; None if there is nothing to draw.
         self.seed_generator: keras.random.SeedGenerator | None = None
         if method == PROBE or every > 1:
             self.seed_generator = keras.random.SeedGenerator(seed, name="penalty")
@@ -99,17 +95,16 @@ class OrthogonalConv(keras.regularizers.Regularizer):
         )
 
     def __call__(self, x):
-        """Return `factor` times the penalty of the kernel `x`, or its share of every few calls."""
+        """Return `factor` times the penalty of the kernel `x`, or what has that as its mean."""
         generator = self.seed_generator
         if generator is None:
             return self.factor * self.penalty(x)
         _check_known(generator, x)
         if self.every == 1:
             return self.factor * self.penalty(x)
-        due = ops.equal(generator.state[1] % self.every, self.offset)
+        # Drawn and not counted: training steps cannot be told from others, such as validation's.
+        due = keras.random.uniform((), dtype="float32", seed=generator) * self.every < 1.0
         compute = self._prepared(x)
-        if self.method != PROBE:
-            generator.next()  # nothing was drawn, which would have counted the call
         return ops.cond(
             due,
             lambda: self.every * self.factor * compute(),
@@ -126,7 +121,6 @@ class OrthogonalConv(keras.regularizers.Regularizer):
             "groups": self.groups,
             "probes": self.probes,
             "every": self.every,
-            "offset": self.offset,
             "seed": self.seed,
         }
 

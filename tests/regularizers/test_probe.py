@@ -135,14 +135,13 @@ def test_the_same_seed_draws_the_same_images_and_a_generator_others():
 
 
 @pytest.mark.parametrize("method", [None, "probe"])
-def test_every_few_calls_one_has_the_penalty_of_all(method):
-    kernel = tf.constant(drawn((3, 3, 4, 4), "float32"))
-    regulariser = OrthogonalConv(0.5, method=method, every=3, offset=1, seed=0)
-    twin = OrthogonalConv(0.5, method=method, seed=0)
-    found = [float(regulariser(kernel)) for _ in range(6)]
-    all_of_them = [float(twin(kernel)) for _ in range(6)]
-    assert found[0] == found[2] == found[3] == found[5] == 0.0
-    np.testing.assert_allclose([found[1], found[4]], [3 * all_of_them[i] for i in (1, 4)], 1e-6)
+def test_one_call_in_a_few_has_the_penalty_of_all(method):
+    kernel = tf.constant(drawn((1, 1, 4, 4), "float32"))
+    regulariser = OrthogonalConv(0.5, method=method, probes=method and 64, every=3, seed=0)
+    expected, calls = float(OrthogonalConv(0.5)(kernel)), 300
+    found = np.array([float(regulariser(kernel)) for _ in range(calls)])
+    np.testing.assert_allclose(found[found > 0].mean(), 3 * expected, rtol=0.03 if method else 1e-6)
+    assert abs((found > 0).mean() - 1 / 3) < 3 * math.sqrt(2 / 9 / calls)
 
 
 def small_model(**options) -> keras.Model:
@@ -161,10 +160,16 @@ def penalties(model: keras.Model) -> list[float]:
     return [float(loss) for loss in model.losses]
 
 
-def test_a_model_s_penalties_take_turns_and_add_up():
-    expected = penalties(small_model())
-    found = np.array([penalties(model) for model in [small_model(every=2)] for _ in range(4)])
-    np.testing.assert_allclose(found, [[2 * expected[0], 0], [0, 2 * expected[1]]] * 2, rtol=1e-6)
+def test_no_pattern_of_training_and_validation_favours_a_layer():
+    """By turns, three steps of training and one of validation gave layers 4/3 and 2/3."""
+    model, exact = small_model(every=2, seed=0), penalties(small_model())
+    found = np.array([penalties(model) for _ in range(600)])
+    np.testing.assert_allclose(found.max(axis=0), 2 * np.array(exact), rtol=1e-6)
+    training = np.arange(len(found)) % 4 < 3
+    for calls in (found[training], found[~training]):
+        away = calls.mean(axis=0) / exact - 1.0
+        assert np.all(np.abs(away) < 3 / math.sqrt(len(calls))), away
+    assert abs(np.corrcoef(found.T)[0, 1]) < 3 / math.sqrt(len(found))
 
 
 def test_a_model_s_estimates_have_its_penalties_as_their_mean():
@@ -179,7 +184,7 @@ def test_a_model_s_estimates_have_its_penalties_as_their_mean():
 
 
 @pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_the_state_advances_by_one_at_each_step_and_is_restored(jit_compile, tmp_path):
+def test_the_state_advances_at_each_step_and_is_restored(jit_compile, tmp_path):
     images, targets = drawn((8, 6, 6, 4), "float32"), drawn((8, 6), "float32")
 
     def fit(model: keras.Model) -> list[float]:
@@ -194,14 +199,14 @@ def test_the_state_advances_by_one_at_each_step_and_is_restored(jit_compile, tmp
     model = compiled()
     first = fit(model)
     states = [numpy(state.state) for state in model.penalty_states]
-    assert [state[1] for state in states] == [2, 2]
+    assert [state[1] for state in states] == [4, 4]  # each step draws its turn and its images
     assert states[0][0] != states[1][0]
     checkpoints, resumed = Checkpoints(tmp_path), compiled()
     checkpoints.save(model, Position(1), notes={})
     checkpoints.newest().load(resumed)
     second = fit(model)
     assert fit(resumed) == second != first
-    assert [numpy(state.state)[1] for state in resumed.penalty_states] == [4, 4]
+    assert [numpy(state.state)[1] for state in resumed.penalty_states] == [8, 8]
 
 
 def test_a_state_that_keras_would_drop_is_refused():
@@ -214,14 +219,14 @@ def test_a_state_that_keras_would_drop_is_refused():
 
 
 def test_the_estimate_is_saved_and_restored():
-    regulariser = OrthogonalConv(0.25, 2, "exact", "probe", 2, probes=3, every=4, offset=2, seed=7)
+    regulariser = OrthogonalConv(0.25, 2, "exact", "probe", 2, probes=3, every=4, seed=7)
     text = json.dumps(keras.saving.serialize_keras_object(regulariser))
     twin = keras.saving.deserialize_keras_object(json.loads(text))
     assert json.dumps(keras.saving.serialize_keras_object(twin)) == text
     kernel = tf.constant(drawn((3, 3, 2, 4)))
-    losses = [[float(each(kernel)) for _ in range(4)] for each in (regulariser, twin)]
+    losses = [[float(each(kernel)) for _ in range(12)] for each in (regulariser, twin)]
     assert losses[0] == losses[1]
-    assert losses[0][2] > 0.0
+    assert 0.0 in losses[0] != [0.0] * 12
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
@@ -250,8 +255,6 @@ def test_the_logged_penalty_stays_exact():
         ({"probes": 2}, "probes means nothing to method None, only to 'probe'"),
         ({"method": "gram", "probes": 2}, "probes means nothing to method 'gram'"),
         ({"every": 0}, "every must be at least 1, got 0"),
-        ({"every": 2, "offset": 2}, "offset must be at least 0 and below every, 2; got 2"),
-        ({"offset": -1}, "offset must be at least 0"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(options, message):
