@@ -113,6 +113,7 @@ def main() -> None:
         "versions": versions(),
         "data": Path(args.data).name,
         "images": len(ImageFolder.open(args.data, "val")),
+        "calibration": CALIBRATION,
         "rows": rows,
     }
     atomic_write(args.out, json.dumps(result, indent=1) + "\n")

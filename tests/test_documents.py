@@ -12,7 +12,7 @@ import sys
 import pytest
 
 import isozoo
-from isozoo.benchmark import Comparison, Result
+from isozoo.benchmark import Comparison, Result, Suite
 
 
 @pytest.fixture
@@ -61,9 +61,10 @@ def measured(tables, tmp_path, monkeypatch):
         found = Comparison(
             "A row", tuple(results), ("slow",), 9, 2, {"batch_size": 16}, machine
         ).to_json()
-        row = {"key": key, "title": "A row", "comparison": found, "goals": list(goals)}
+        row = {"key": key, "title": "A row", "date": "today", "comparison": found}
+        row["goals"] = list(goals)
         file = tmp_path / "performance.json"
-        file.write_text(json.dumps({"date": "today", "machine": machine, "rows": [row]}))
+        file.write_text(json.dumps({"machine": machine, "rows": [row]}))
         monkeypatch.setattr(tables.performance_tables, "PERFORMANCE", file)
 
     return write
@@ -99,7 +100,7 @@ def test_speeds_are_those_that_were_measured_with_the_images_of_the_row(tables, 
 
 
 def test_without_measured_speeds_the_tables_say_so(tables, tmp_path, monkeypatch):
-    for name in ("PERFORMANCE", "PRECISION"):
+    for name in ("PERFORMANCE", "PRECISION", "PROBE"):
         monkeypatch.setattr(tables.performance_tables, name, tmp_path / "absent.json")
     assert {row.images_per_second for row in tables.results()} == {None}
     assert tables.machine() == "Images per second were not measured yet.\n"
@@ -109,6 +110,7 @@ def test_without_measured_speeds_the_tables_say_so(tables, tmp_path, monkeypatch
 
 def test_goals_stand_beside_what_was_measured(tables, measured):
     goal = {"of": "speed", "at_least": 2.0, "at_most": None, "subjects": ["fast"], "rival": "slow"}
+    goal |= {"rivals": ["slow"], "failed": []}
     ratio = {"median": 2.5, "low": 2.25, "high": 3.0}
     measured(
         [result("fast", 40), result("slow", 16), result("broken", error="ended")],
@@ -116,13 +118,14 @@ def test_goals_stand_beside_what_was_measured(tables, measured):
         goals=[
             {**goal, "title": "A", "subject": "fast", "ratio": ratio, "met": True},
             {**goal, "title": "B", "subject": "fast", "ratio": ratio, "met": False}
-            | {"subjects": ["fast", "other"]},
+            | {"subjects": ["fast", "other"], "rivals": ["slow", "lame"], "failed": ["other"]},
             {**goal, "title": "C", "subject": "x", "ratio": None, "met": None, "at_least": None},
         ],
     )
     assert tables.performance_tables.goals().splitlines()[2:] == [
         "| A (speed) | at least 2 | 2.50 | 2.25 to 3.00 | met |",
-        "| B (speed), by `fast` | at least 2 | 2.50 | 2.25 to 3.00 | **not met** |",
+        "| B (speed), by `fast` against `slow`; `other` failed "
+        "| at least 2 | 2.50 | 2.25 to 3.00 | **not met** |",
         "| C (speed) |  | failed |  | no goal |",
     ]
     text = tables.performance_tables.measurements()
@@ -134,17 +137,60 @@ def test_goals_stand_beside_what_was_measured(tables, measured):
     assert "on today on 2 cores of Abacus" in tables.performance_tables.measured_on()
 
 
+def test_what_was_measured_is_what_the_suite_asks_for(tables):
+    assert tables.performance_tables.disagreements() == []
+
+
+def test_a_result_of_another_suite_is_refused(tables, tmp_path, monkeypatch, capsys):
+    suite, room = tmp_path / "suite.toml", tables.performance_tables
+    text = """
+        title = "T"
+        [[rows]]
+        key = "k"
+        title = "K"
+        measure = "inference"
+        contenders = ["fast", { contender = "x", label = "slow" }]
+        goals = [{ title = "A", subject = "fast", rival = "slow", at_least = 2 }]
+    """
+    pair = (result("fast", 32), result("slow", 16))
+    row = {"key": "k", "title": "K", "comparison": Comparison("K", pair).to_json()}
+    suite.write_text(text)
+    (goal,) = Suite.read(suite).rows[0].goals
+    row["goals"] = [goal.judge(Comparison("K", pair)).to_json()]
+    file = tmp_path / "performance.json"
+    file.write_text(json.dumps({"machine": {}, "rows": [row]}))
+    monkeypatch.setattr(room, "PERFORMANCE", file)
+    monkeypatch.setattr(room, "SUITE", suite)
+    assert room.disagreements() == []
+    for old, new, sentence in (
+        ("at_least = 2", "at_least = 1.5", "goals of row 'k' changed"),
+        ('["fast", ', '["fast", "third", ', "contenders of row 'k' changed"),
+        ('rival = "slow"', 'rival = ["slow", "third"]', "goals of row 'k' changed"),
+        ('title = "K"', 'title = "K"\nrounds = 3', "rounds of row 'k' changed"),
+        ('title = "K"', 'title = "K"\nagainst = ["slow"]', "against of row 'k' changed"),
+        ('"k"', '"l"', "row 'k' is not in suite.toml, row 'l' of suite.toml was not measured"),
+    ):
+        suite.write_text(text.replace(old, new))
+        assert ", ".join(room.disagreements()) == sentence
+    monkeypatch.setattr(sys, "argv", ["docs_tables.py", "--check"])
+    monkeypatch.setattr(tables, "stale", dict)
+    assert tables.main() == 1
+    assert "benchmarks: row 'k' is not in suite.toml" in capsys.readouterr().out
+
+
 def test_what_precisions_cost_stands_beside_its_goal(tables, tmp_path, monkeypatch):
     row = {"weights": "net.tag", "variant": "int8", "top1": 0.885, "points": -0.25, "changed": 7}
     rows = [
         {**row, "at_most": 1.0, "met": True},
         {"weights": "net.tag", "variant": "x", "error": "no", "at_most": None, "met": None},
     ]
-    (tmp_path / "p.json").write_text(json.dumps({"rows": rows}))
+    (tmp_path / "p.json").write_text(json.dumps({"rows": rows, "images": 39, "calibration": 30}))
     monkeypatch.setattr(tables.performance_tables, "PRECISION", tmp_path / "p.json")
     assert tables.performance_tables.precisions().splitlines()[2:] == [
         "| `net.tag` | `int8` | 88.50 % | -0.25 | 7 | at most 1 lost | met |",
         "| `net.tag` | `x` | failed |  |  |  |  |",
+        "",
+        "Of 39 validation pictures; int8 is calibrated on 30 training pictures.",
     ]
 
 

@@ -298,7 +298,7 @@ def stale() -> dict[Path, str]:
 
 
 def main() -> int:
-    """Write what is stale, or name it; return the exit status."""
+    """Write what is stale, or name it, and what was measured otherwise; return the exit status."""
     parser = argparse.ArgumentParser(description="Fill what is generated of the documents.")
     parser.add_argument("--check", action="store_true", help="write nothing, fail if one is stale")
     check = parser.parse_args().check
@@ -309,7 +309,10 @@ def main() -> int:
         print(f"{path.relative_to(ROOT)} {'is stale' if check else 'renewed'}")
     if check and found:
         print("run: python tools/docs_tables.py")
-    return int(check and bool(found))
+    changed = performance_tables.disagreements()
+    for sentence in changed:
+        print(f"benchmarks: {sentence} since it was measured; run the suite's row again")
+    return int(bool(changed) or (check and bool(found)))
 
 
 if __name__ == "__main__":

@@ -15,11 +15,14 @@ from typing import Any
 from tables import table
 
 from isozoo.benchmark import Comparison
+from isozoo.benchmark.goals import Goal
 from isozoo.benchmark.results import Result
-from isozoo.cli.benchmark import bound
+from isozoo.benchmark.suite import Suite
+from isozoo.cli.benchmark import bound, note
 
 ROOT = Path(__file__).resolve().parents[1]
 PERFORMANCE = ROOT / "benchmarks" / "results" / "performance.json"
+SUITE = ROOT / "benchmarks" / "suite.toml"
 PRECISION = ROOT / "benchmarks" / "results" / "precision.json"
 PROBE = ROOT / "benchmarks" / "results" / "probe.json"
 #: The row of the suite that the table of models shows.
@@ -31,6 +34,40 @@ _VERDICTS = {True: "met", False: "**not met**", None: "no goal"}
 def read(path: Path) -> dict[str, Any]:
     """Return what a benchmark wrote, or a record without rows."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"rows": []}
+
+
+def disagreements() -> list[str]:
+    """Return what the measured rows and verdicts do not have in common with the suite.
+
+    Rows, contenders and rounds must be those of `suite.toml`, and its goals, judged anew by what
+    was measured, must come to what the result says of them. A suite that was never run agrees.
+    """
+    rows = {row["key"]: row for row in read(PERFORMANCE)["rows"]}
+    wanted = {row.key: row for row in Suite.read(SUITE).rows} if rows else {}
+    found = [f"row '{key}' is not in {SUITE.name}" for key in rows if key not in wanted]
+    for key, row in wanted.items():
+        if key not in rows:
+            found.append(f"row '{key}' of {SUITE.name} was not measured")
+            continue
+        comparison = Comparison.from_json(rows[key]["comparison"])
+        judged = [
+            goal.judge(comparison).to_json() for goal in row.goals if _named(goal, comparison)
+        ]
+        pairs = {
+            "title": (row.title, rows[key]["title"]),
+            "contenders": (row.labels, [result.label for result in comparison.results]),
+            "against": (row.against, comparison.against),
+            "rounds": ((row.rounds, row.warm_up), (comparison.rounds, comparison.warm_up)),
+            "goals": (json.loads(json.dumps(judged)), rows[key]["goals"]),
+        }
+        found += [f"{what} of row '{key}' changed" for what, (a, b) in pairs.items() if a != b]
+    return found
+
+
+def _named(goal: Goal, comparison: Comparison) -> bool:
+    """Return whether a comparison has everybody whom a goal names."""
+    labels = {result.label for result in comparison.results}
+    return labels.issuperset((*goal.subjects, *goal.rivals))
 
 
 def comparisons() -> dict[str, Comparison]:
@@ -51,10 +88,9 @@ def goals() -> str:
 
 
 def _goal(goal: dict[str, Any]) -> list[str]:
-    named = len(goal["subjects"]) > 1
-    ratio = goal["ratio"]
+    ratio, about = goal["ratio"], note(goal, "`{}`")
     return [
-        f"{goal['title']} ({goal['of']})" + (f", by `{goal['subject']}`" if named else ""),
+        f"{goal['title']} ({goal['of']})" + (f", {about}" if about else ""),
         bound(goal),
         f"{ratio['median']:.2f}" if ratio else "failed",
         f"{ratio['low']:.2f} to {ratio['high']:.2f}" if ratio else "",
@@ -109,13 +145,14 @@ def measured_on() -> str:
     if not found["rows"]:
         return NOT_MEASURED
     about = found["machine"]
+    dates = sorted({row["date"] for row in found["rows"]})
     versions: dict[str, str] = {}
     for comparison in comparisons().values():
         for result in comparison.results:
             versions |= result.versions
     libraries = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
     return (
-        f"Measured on {found['date']} on {about['cores']} cores of {about['processor']} "
+        f"Measured on {' and '.join(dates)} on {about['cores']} cores of {about['processor']} "
         f"({about['system']}), whose load was {about['load']} at the start, with Python "
         f"{about['python']}; {libraries}.\n"
     )
@@ -123,11 +160,13 @@ def measured_on() -> str:
 
 def precisions() -> str:
     """Return one row for each variant of the published weights: what its precision costs."""
-    rows = read(PRECISION)["rows"]
+    found = read(PRECISION)
+    if not found["rows"]:
+        return NOT_MEASURED
+    head = "weights|variant|top-1:|points:|class changed:|goal|"
     return (
-        table("weights|variant|top-1:|points:|class changed:|goal|", map(_precision, rows))
-        if rows
-        else NOT_MEASURED
+        f"{table(head, map(_precision, found['rows']))}\nOf {found['images']:,} validation pictures; "
+        f"int8 is calibrated on {found['calibration']} training pictures.\n"
     )
 
 

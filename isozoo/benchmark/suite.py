@@ -11,99 +11,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from isozoo.benchmark.comparison import ROUNDS, WARM_UP, Comparison, run_tasks
+from isozoo.benchmark.comparison import ROUNDS, WARM_UP, run_tasks
 from isozoo.benchmark.contenders import Contender
+from isozoo.benchmark.goals import Goal
+from isozoo.benchmark.machine import machine
 from isozoo.benchmark.measures import Settings, Task
-from isozoo.benchmark.results import QUANTITIES, Ratio
 from isozoo.benchmark.turns import WORKER
 from isozoo.errors import BenchmarkError, unknown
 from isozoo.files import atomic_write
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Goal:
-    """How a subject is to compare with a rival of the same row.
-
-    Args:
-        title: What it says, in words.
-        subject: Label of a contender; of several, the one that comes out best counts.
-        rival: Label of another.
-        of: `"speed"`, `"time"` or `"memory"`, see `Comparison.ratio`.
-        at_least: The ratio's lower bound.
-        at_most: The ratio's upper bound. With neither bound the ratio is only reported.
-    """
-
-    title: str
-    subject: str | tuple[str, ...]
-    rival: str
-    of: str = "speed"
-    at_least: float | None = None
-    at_most: float | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse a quantity that nothing measures, and two bounds."""
-        if self.of not in QUANTITIES:
-            raise unknown("quantity", self.of, QUANTITIES)
-        if self.at_least is not None and self.at_most is not None:
-            raise BenchmarkError(f"goal '{self.title}' has two bounds; give one")
-
-    @property
-    def subjects(self) -> tuple[str, ...]:
-        """The labels of all subjects."""
-        return (self.subject,) if isinstance(self.subject, str) else tuple(self.subject)
-
-    def met(self, ratio: Ratio | None) -> bool | None:
-        """Return whether a ratio reaches the goal; None if there is no bound.
-
-        Example:
-            >>> goal = Goal(title="fast", subject="a", rival="b", at_least=2.0)
-            >>> goal.met(Ratio(2.1, 1.9, 2.3)), goal.met(None)
-            (True, False)
-        """
-        if self.at_least is not None:
-            return ratio is not None and ratio.median >= self.at_least
-        if self.at_most is not None:
-            return ratio is not None and ratio.median <= self.at_most
-        return None
-
-    def judge(self, comparison: Comparison) -> Verdict:
-        """Return what a comparison says of the goal."""
-        found = [(name, comparison.ratio(name, self.rival, self.of)) for name in self.subjects]
-        measured = [(name, ratio) for name, ratio in found if ratio is not None]
-        if not measured:
-            return Verdict(self, found[0][0], None)
-        best = min if self.at_most is not None else max
-        return Verdict(self, *best(measured, key=lambda pair: pair[1].median))
-
-
-@dataclasses.dataclass(frozen=True)
-class Verdict:
-    """A goal beside what was measured.
-
-    Args:
-        goal: The goal.
-        subject: Label of the subject that came out best.
-        ratio: Its ratio; None if a contender failed.
-    """
-
-    goal: Goal
-    subject: str
-    ratio: Ratio | None
-
-    @property
-    def met(self) -> bool | None:
-        """Whether the goal is reached; None if it has no bound."""
-        return self.goal.met(self.ratio)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the goal, the ratio and whether it is met."""
-        return {
-            **dataclasses.asdict(self.goal),
-            "subject": self.subject,
-            "subjects": list(self.goal.subjects),
-            "ratio": self.ratio and self.ratio.to_json(),
-            "met": self.met,
-        }
+#: What rows of one file have in common of the machine they were measured on.
+SAME = ("processor", "cores", "system", "python")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -133,6 +51,12 @@ class Row:
     warm_up: int = WARM_UP
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
+    @property
+    def labels(self) -> list[str]:
+        """What the results of the contenders are called, in order."""
+        tables = [{"contender": c} if isinstance(c, str) else c for c in self.contenders]
+        return [table.get("label", table.get("contender", "")) for table in tables]
+
     def tasks(self, common: Mapping[str, Any]) -> list[Task]:
         """Return what the workers are asked.
 
@@ -144,7 +68,8 @@ class Row:
         for label in labels:
             if labels.count(label) > 1:
                 raise BenchmarkError(f"row '{self.key}' names {label} twice; give one a label")
-        for named in (*self.against, *(n for g in self.goals for n in (*g.subjects, g.rival))):
+        goals = (name for goal in self.goals for name in (*goal.subjects, *goal.rivals))
+        for named in (*self.against, *goals):
             if named not in labels:
                 raise unknown(f"contender of row '{self.key}'", named, labels)
         return tasks
@@ -221,16 +146,18 @@ def run_suite(
         data: Folder or tar of `train/CLASS/*`, see `Settings`.
         backend: Backend of Keras.
         only: Keys of the rows to run; all if empty.
-        out: File of JSON that is written anew after each row.
+        out: File of JSON that is written anew after each row. With `only`, a file of this suite
+            that is there keeps its other rows.
         command: The worker's program.
 
     Returns:
-        The record: `title`, `date`, `machine`, and for each of `rows` its `key`, `title`,
+        The record: `title`, `machine`, and for each of `rows` its `key`, `title`, `date`,
         `comparison` (see `Comparison.from_json`) and `goals` (see `Verdict.to_json`).
 
     Raises:
         UnknownNameError: A row, contender or quantity is not known.
-        BenchmarkError: A row cannot be measured. All are checked before the first is.
+        BenchmarkError: A row cannot be measured, or the file is of another suite or machine. All is
+            checked before the first row is measured.
     """
     keys = [row.key for row in suite.rows]
     for key in only:
@@ -238,34 +165,57 @@ def run_suite(
             raise unknown("row", key, keys)
     common = {k: v for k, v in {"data": data, "backend": backend}.items() if v is not None}
     chosen = [(row, row.tasks(common)) for row in suite.rows if not only or row.key in only]
-    record: dict[str, Any] = {
-        "title": suite.title,
-        "date": datetime.date.today().isoformat(),
-        "machine": {},
-        "rows": [],
-    }
+    about = machine()
+    kept = _kept(out, suite, about) if only and out is not None else {}
+    record: dict[str, Any] = {}
+    measured: dict[str, dict[str, Any]] = {}
     for row, tasks in chosen:
-        comparison = run_tasks(
-            row.title,
-            tasks,
-            row.against,
-            rounds=row.rounds,
-            warm_up=row.warm_up,
-            command=command,
-        )
-        record["machine"] = record["machine"] or comparison.machine
-        goals = [goal.judge(comparison).to_json() for goal in row.goals]
-        record["rows"].append(
-            {
-                "key": row.key,
-                "title": row.title,
-                "comparison": comparison.to_json(),
-                "goals": goals,
-            }
-        )
+        measured[row.key] = _measure(row, tasks, command)
+        found = {**kept, **measured}
+        rows = [found[key] for key in keys if key in found]
+        record = {"title": suite.title, "machine": about, "rows": rows}
         if out is not None:
             atomic_write(out, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
-    return record
+    return {**record, "rows": list(measured.values())}
+
+
+def _measure(row: Row, tasks: Sequence[Task], command: Sequence[str]) -> dict[str, Any]:
+    comparison = run_tasks(
+        row.title,
+        tasks,
+        row.against,
+        rounds=row.rounds,
+        warm_up=row.warm_up,
+        command=command,
+    )
+    return {
+        "key": row.key,
+        "title": row.title,
+        "date": datetime.date.today().isoformat(),
+        "comparison": comparison.to_json(),
+        "goals": [goal.judge(comparison).to_json() for goal in row.goals],
+    }
+
+
+def _kept(
+    out: str | os.PathLike[str], suite: Suite, about: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Return the rows of an earlier run that a run of some rows is put beside."""
+    path = Path(out)
+    if not path.is_file():
+        return {}
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        same = {key: record["machine"][key] for key in SAME} == {key: about[key] for key in SAME}
+        rows, title = {row["key"]: row for row in record["rows"]}, record["title"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BenchmarkError(f"{path} is there and is no result of a suite ({error!r})") from error
+    if title != suite.title or not same:
+        raise BenchmarkError(
+            f"{path} has results of '{title}' on {record['machine']['processor']}, beside which rows "
+            f"of '{suite.title}' on {about['processor']} have no place; choose another file"
+        )
+    return rows
 
 
 def _build(cls: Any, settings: Mapping[str, Any], where: str) -> Any:

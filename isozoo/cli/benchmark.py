@@ -146,11 +146,33 @@ def _print_goals(goals: list[dict[str, Any]]) -> None:
     table = output.table("GOAL", "RATIO", "BOUND", "MET", right=("RATIO",))
     for goal in goals:
         ratio = f"{goal['ratio']['median']:.2f}" if goal["ratio"] else "failed"
-        table.add_row(goal["title"], ratio, bound(goal), VERDICTS[goal["met"]])
+        title = "; ".join(filter(None, [goal["title"], note(goal)]))
+        table.add_row(title, ratio, bound(goal), VERDICTS[goal["met"]])
     output.console().print(table)
 
 
 VERDICTS = {True: "yes", False: "no", None: ""}
+
+
+def note(goal: dict[str, Any], form: str = "{}") -> str:
+    """Return who of several counted for a goal, and who failed; nothing if all is in its title.
+
+    Args:
+        goal: A record of `Verdict.to_json`.
+        form: How labels are written.
+
+    Example:
+        >>> goal = {"subjects": ["a", "b"], "subject": "b", "rivals": ["c"], "rival": "c"}
+        >>> note({**goal, "ratio": {"median": 2.0}, "failed": ["a"]}, "'{}'")
+        "by 'b'; 'a' failed"
+    """
+    several = [
+        (f"{word} " + form.format(goal[who]), len(goal[f"{who}s"]) > 1 and goal["ratio"])
+        for word, who in (("by", "subject"), ("against", "rival"))
+    ]
+    counted = " ".join(text for text, wanted in several if wanted)
+    failed = ", ".join(form.format(name) for name in goal["failed"])
+    return "; ".join(filter(None, [counted, f"{failed} failed" if failed else ""]))
 
 
 def bound(goal: dict[str, Any]) -> str:

@@ -5,10 +5,13 @@ import tomllib
 
 import pytest
 
+from isozoo.benchmark import suite as room
 from isozoo.benchmark import turns
 from isozoo.benchmark.comparison import Comparison
+from isozoo.benchmark.goals import Goal
+from isozoo.benchmark.machine import machine
 from isozoo.benchmark.results import Ratio, Result
-from isozoo.benchmark.suite import Goal, Suite, run_suite
+from isozoo.benchmark.suite import Suite, run_suite
 from isozoo.errors import BenchmarkError, UnknownNameError
 
 MIB = 2**20
@@ -99,6 +102,70 @@ def test_of_several_the_smallest_counts_below_a_bound():
     assert (verdict.subject, verdict.to_json()["subjects"]) == ("b", ["a", "b"])
 
 
+@pytest.fixture
+def found():
+    """Three at 1, 2 and 4 images/s, and one that failed."""
+    results = [
+        Result(n, "inference", "images/s", seconds=(s,))
+        for n, s in zip("abc", (1, 0.5, 0.25), strict=True)
+    ]
+    return Comparison("x", (*results, Result("broken", "inference", "images/s", error="ended")))
+
+
+@pytest.mark.parametrize(
+    ("rival", "of", "counted", "ratio"),
+    [(("a", "b"), "speed", "b", 2.0), (("b", "a"), "time", "b", 0.5), ("a", "speed", "a", 4.0)],
+)
+def test_of_several_rivals_the_fastest_counts(found, rival, of, counted, ratio):
+    verdict = Goal(title="x", subject="c", rival=rival, of=of).judge(found)
+    assert (verdict.rival, verdict.ratio, verdict.met) == (counted, Ratio(*[ratio] * 3), None)
+
+
+def test_a_goal_names_the_subjects_that_failed(found):
+    verdict = Goal(title="x", subject=("broken", "c"), rival="a", at_least=4).judge(found)
+    assert (verdict.subject, verdict.met, verdict.failed) == ("c", True, ("broken",))
+    assert verdict.to_json()["failed"] == ["broken"]
+
+
+def test_a_goal_is_not_met_where_a_rival_failed(found):
+    verdict = Goal(title="x", subject="c", rival=("a", "broken"), at_least=4).judge(found)
+    assert (verdict.rival, verdict.met, verdict.failed) == ("a", False, ("broken",))
+    assert verdict.ratio == Ratio(4, 4, 4)
+
+
+def test_a_row_that_is_measured_again_keeps_the_others(suite, command, tmp_path):
+    out = tmp_path / "out.json"
+    whole = run_suite(Suite.from_dict(suite), out=out, command=command)
+    suite["rows"][1]["rounds"] = 2
+    again = run_suite(Suite.from_dict(suite), only=["two"], out=out, command=command)
+    assert [row["comparison"]["rounds"] for row in again["rows"]] == [2]
+    assert json.loads(out.read_text())["rows"] == [whole["rows"][0], *again["rows"]]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[]", "is there and is no result of a suite"),
+        ("{", "is there and is no result of a suite"),
+        ('{"title": "other", "rows": [], "machine": %s}', "has results of 'other' on .*, beside"),
+        ('{"title": "both", "rows": [], "machine": {}}', "is there and is no result of a suite"),
+    ],
+)
+def test_a_row_is_not_put_into_another_file(suite, tmp_path, content, message):
+    out = tmp_path / "out.json"
+    out.write_text(content.replace("%s", json.dumps(machine())))
+    with pytest.raises(BenchmarkError, match=message):
+        run_suite(Suite.from_dict(suite), only=["two"], out=out, command=("never started",))
+
+
+def test_a_row_of_another_machine_is_not_put_beside(suite, command, tmp_path, monkeypatch):
+    out = tmp_path / "out.json"
+    run_suite(Suite.from_dict(suite), only=["two"], out=out, command=command)
+    monkeypatch.setattr(room, "machine", lambda: {**machine(), "processor": "Abacus"})
+    with pytest.raises(BenchmarkError, match="on Abacus have no place; choose another file"):
+        run_suite(Suite.from_dict(suite), only=["two"], out=out, command=command)
+
+
 def _change(suite, path, value):
     *parents, last = path
     for key in parents:
@@ -112,6 +179,8 @@ def _change(suite, path, value):
         (["rows", 0, "speed"], 1, "unknown setting in row 'one' 'speed'"),
         (["rows", 0, "goals", 0, "at_lest"], 1, "setting in a goal of row 'one' 'at_lest'"),
         (["rows", 0, "goals", 0, "at_most"], 1, "goal 'A' has two bounds; give one"),
+        (["rows", 0, "goals", 0, "rival"], [], "goal 'A' needs at least one subject and one rival"),
+        (["rows", 0, "goals", 0, "rival"], ["slow", "slaw"], "contender of row 'one' 'slaw'"),
         (["rows", 0, "goals", 0, "of"], "beauty", "unknown quantity 'beauty'"),
         (["rows", 0, "goals", 0, "rival"], "slaw", "contender of row 'one' 'slaw'; did you mean"),
         (["rows", 0, "against"], ["fest"], "contender of row 'one' 'fest'; did you mean 'fast'"),
