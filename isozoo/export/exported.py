@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from isozoo.export.formats import ACCURACY_TOLERANCES, FORMATS
 from isozoo.export.sidecar import Sidecar, read_sidecar, verify
 from isozoo.models.architecture import Architecture
 from isozoo.models.predictions import Prediction, as_list, classify_pictures
+from isozoo.models.provenance import Provenance
 
 #: What a runtime that has the choice can be told to compute in.
 PRECISIONS = ("float32", "bfloat16")
@@ -66,9 +66,13 @@ class ExportedClassifier:
         return self.sidecar.preprocessing
 
     @property
-    def metrics(self) -> Mapping[str, float]:
-        """What is reported of the weights in float32, by name."""
-        return self.sidecar.metrics
+    def provenance(self) -> Provenance:
+        """What is said of the weights in float32: their tag, metrics, licence and source."""
+        said = self.sidecar
+        tag = said.name.removeprefix(said.architecture.name).removeprefix(".")
+        return Provenance(
+            tag=tag or None, metrics=said.metrics, licence=said.licence, source=said.source
+        )
 
     @property
     def accuracy_tolerance(self) -> float:

@@ -27,6 +27,7 @@ class Format:
         title: What people call it.
         module: The module of `isozoo.export` that writes and opens it.
         layout: Order of the axes of the images inside, ``"channels_last"`` or ``"channels_first"``.
+        files: Files that every export in it has, by their paths inside the folder.
         dtypes: What it can be written in, and what that means.
         writes_with: Modules that writing needs and isozoo does not, by the dtypes that need them.
         runs_with: Modules of which one is needed to run it.
@@ -39,6 +40,7 @@ class Format:
     title: str
     module: str
     layout: str
+    files: Sequence[str]
     dtypes: Mapping[str, str]
     writes_with: Mapping[str, Sequence[str]]
     runs_with: Sequence[str]
@@ -113,6 +115,7 @@ FORMATS = {
             title="a SavedModel",
             module="saved_model",
             layout="channels_last",
+            files=("saved_model/saved_model.pb", "saved_model/variables/variables.index"),
             dtypes={
                 "float32": "weights and arithmetic in float32",
                 "bfloat16": "weights in float32, arithmetic in bfloat16",
@@ -126,6 +129,7 @@ FORMATS = {
             title="ONNX",
             module="onnx",
             layout="channels_first",
+            files=("model.onnx",),
             dtypes={
                 "float32": "weights and arithmetic in float32",
                 "int8": "weights and activations in 8 bits, calibrated on pictures",
@@ -139,6 +143,7 @@ FORMATS = {
             module="litert",
             # The converter knows convolutions of this layout only.
             layout="channels_last",
+            files=("model.tflite",),
             dtypes={
                 "float32": "weights and arithmetic in float32",
                 "float16": "weights stored in float16, arithmetic in float32",
@@ -154,6 +159,7 @@ FORMATS = {
             module="openvino",
             # Written channels last, it spends 45 % of its time turning feature maps round.
             layout="channels_first",
+            files=("model.xml", "model.bin"),
             dtypes={
                 "float32": "weights and arithmetic in float32",
                 "float16": "weights stored in float16, arithmetic in float32",

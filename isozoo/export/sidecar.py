@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -110,18 +111,25 @@ class Sidecar:
 
     def _check(self) -> None:
         """Refuse what contradicts itself."""
+        for name, (kind, sound) in _SOUND.items():
+            if not sound(getattr(self, name)):
+                raise ValueError(f"{name} is {getattr(self, name)!r}, not {kind}")
         form = FORMATS[self.format]
-        channel = -1 if form.layout == "channels_last" else 1
+        last = form.layout == "channels_last"
+        side = self.preprocessing.size
+        shape = (side, side, self.architecture.channels)
         for what, found, expected in (
             ("dtype", self.dtype, self.dtype if self.dtype in form.dtypes else "one it has"),
             ("layout", self.layout, form.layout),
             ("number of labels", len(self.labels), self.architecture.classes),
-            ("rank of the input", len(self.input_shape), 4),
-            ("input channels", self.input_shape[channel], self.architecture.channels),
+            ("shape of an image", self.input_shape[1:], shape if last else (shape[2], side, side)),
             ("prepared channels", self.preprocessing.channels, self.architecture.channels),
         ):
             if found != expected:
                 raise ValueError(f"the {what} is {found!r}, not {expected!r}")
+        unlisted = sorted({*form.files, GOLDEN} - self.files.keys())
+        if unlisted:
+            raise ValueError(f"files does not list {', '.join(unlisted)}")
 
 
 def is_exported(directory: str | os.PathLike[str]) -> bool:
@@ -166,8 +174,14 @@ def verify(directory: str | os.PathLike[str], sidecar: Sidecar) -> None:
         sidecar: What it says of itself.
 
     Raises:
-        WeightsError: A file is missing, or has another size or content.
+        WeightsError: A file is missing, has another size or content, or is not listed.
     """
+    others = sorted(paths_in(Path(directory)).keys() - sidecar.files.keys() - {SIDECAR})
+    if others:
+        raise WeightsError(
+            f"the exported network {directory} holds {', '.join(others[:5])}, which its {SIDECAR} "
+            f"does not list: remove it, or {_AGAIN}"
+        )
     for name, record in sidecar.files.items():
         path = Path(directory) / name
         if not path.is_file():
@@ -186,14 +200,17 @@ def verify(directory: str | os.PathLike[str], sidecar: Sidecar) -> None:
             )
 
 
+def paths_in(directory: Path) -> dict[str, Path]:
+    """Return all that lies below a folder but folders, by its path inside of it."""
+    found = sorted(directory.rglob("*"))
+    files = [path for path in found if path.is_symlink() or not path.is_dir()]
+    return {path.relative_to(directory).as_posix(): path for path in files}
+
+
 def records(directory: Path) -> dict[str, FileRecord]:
     """Return size and SHA-256 of each file below a folder but the sidecar."""
-    paths = sorted(path for path in directory.rglob("*") if path.is_file())
-    return {
-        path.relative_to(directory).as_posix(): FileRecord.of(path)
-        for path in paths
-        if path.name != SIDECAR
-    }
+    found = paths_in(directory)
+    return {name: FileRecord.of(path) for name, path in found.items() if name != SIDECAR}
 
 
 def _object(text: str, where: str) -> dict[str, Any]:
@@ -225,6 +242,44 @@ def _file_records(values: Mapping[str, Any]) -> dict[str, FileRecord]:
             raise ValueError(f"{name!r} is not the name of a file in the same folder")
     return {name: FileRecord(**record) for name, record in values.items()}
 
+
+def _is_number(value: Any) -> bool:
+    # JSON's true and false are numbers in Python.
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_count(value: Any, least: int) -> bool:
+    return type(value) is int and value >= least
+
+
+def _is_mapping(value: Any, sound: Callable[[Any], bool]) -> bool:
+    return isinstance(value, dict) and all(sound(item) for item in value.values())
+
+
+_TEXT = ("a text", _is_text)
+_TEXT_OR_NONE = ("a text or null", lambda value: value is None or _is_text(value))
+
+#: What a value must be by itself: in words, and as a test.
+_SOUND: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    **dict.fromkeys(("name", "format", "dtype", "layout", "input_name", "output_name"), _TEXT),
+    **dict.fromkeys(("licence", "source"), _TEXT_OR_NONE),
+    "calibration": ("a count", lambda value: _is_count(value, 0)),
+    "difference": ("a finite number", _is_number),
+    "metrics": ("finite numbers by name", lambda value: _is_mapping(value, _is_number)),
+    "versions": ("texts by name", lambda value: _is_mapping(value, _is_text)),
+    "input_shape": (
+        "four integers of at least 1, the first of them perhaps null",
+        lambda value: (
+            len(value) == 4
+            and (value[0] is None or _is_count(value[0], 1))
+            and all(_is_count(side, 1) for side in value[1:])
+        ),
+    ),
+}
 
 _CONVERTED = {
     "architecture": Architecture.from_dict,

@@ -14,18 +14,20 @@ import keras
 import numpy as np
 
 import isozoo
-from isozoo.errors import ExportError
+from isozoo.errors import ExportError, WeightsError
 from isozoo.export.calibration import calibration_batches
 from isozoo.export.checking import check
 from isozoo.export.exported import load_exported
 from isozoo.export.formats import Format, format_named
 from isozoo.export.job import Job
 from isozoo.export.serving import rewritten
-from isozoo.export.sidecar import GOLDEN, SIDECAR, Sidecar, records
+from isozoo.export.sidecar import GOLDEN, SIDECAR, Sidecar, paths_in, read_sidecar, records
 from isozoo.files import atomic_directory
 from isozoo.models.adapting import adapt, image_sides, in_data_format
 from isozoo.models.classifier import Classifier
 from isozoo.models.golden import golden_arrays
+from isozoo.models.provenance import Provenance, provenance_of
+from isozoo.models.variables import check_finite, named_values
 
 #: The Keras dtype policy of the network that is written, where the format does not compute in its
 #: own precision.
@@ -78,6 +80,7 @@ def export_model(
             comes without calibration, `directory` holds something else than an export, or the
             export answers otherwise than the network.
         MissingExtraError: A library is not installed.
+        WeightsError: A variable is NaN or infinite.
         DataError: `calibration` is no folder or holds no picture.
         ImageError: A picture in it cannot be read.
         ValueError: A size is below 1.
@@ -104,15 +107,18 @@ def export_model(
     target = Path(directory).expanduser().resolve()
     _refuse_foreign(target)
     reference = _reference(model, image_size)
+    check_finite(named_values(reference), "the model")
+    # The metrics are of the weights in their own precision, as the sidecar says.
+    said = provenance_of(reference, any_dtype=True)
     batches = _calibration(form, dtype, calibration, reference)
     with atomic_directory(target) as folder:
-        job = _job(reference, form, dtype, batches, batch_size)
+        job = _job(reference, form, dtype, batches, batch_size, said)
         form.implementation.write(job, folder)
         golden = golden_arrays(reference)
         np.savez_compressed(
             folder / GOLDEN, allow_pickle=False, input=golden["input"], logits=golden["logits"]
         )
-        sidecar = _sidecar(reference, form, job, folder)
+        sidecar = _sidecar(reference, said, form, job, folder)
         (folder / SIDECAR).write_text(sidecar.to_json(), encoding="utf-8")
         difference = check(
             load_exported(folder), reference, _inputs(golden["input"], batches, form)
@@ -123,13 +129,18 @@ def export_model(
 
 
 def _refuse_foreign(target: Path) -> None:
-    """Refuse to replace a folder that is not an export."""
-    if not target.is_dir() or (target / SIDECAR).is_file():
+    """Refuse to replace a folder that holds anything but an export's files."""
+    if not target.is_dir():
         return
-    found = sorted(item.name for item in target.iterdir())
-    if found:
+    try:
+        ours = {SIDECAR, *read_sidecar(target).files}
+    except WeightsError:
+        # Nobody says what is in it, so all of it is somebody else's.
+        ours = set()
+    foreign = sorted(set(paths_in(target)) - ours)
+    if foreign:
         raise ExportError(
-            f"cannot export to {target}: it would replace {', '.join(found[:5])}, which is no "
+            f"cannot export to {target}: it would replace {', '.join(foreign[:5])}, which is no "
             "export of isozoo; choose another folder"
         )
 
@@ -169,6 +180,7 @@ def _job(
     dtype: str,
     batches: Sequence[np.ndarray],
     batch_size: int | None,
+    said: Provenance,
 ) -> Job:
     policy = POLICIES.get((form.name, dtype), "float32")
     network = adapt(reference, dtype=policy, data_format=form.layout)
@@ -179,7 +191,7 @@ def _job(
         batch_size=batch_size,
         calibration=batches,
         metadata={
-            "name": _name(reference),
+            "name": said.full_name(reference.architecture),
             "labels": json.dumps(reference.labels, ensure_ascii=False),
             "preprocessing": json.dumps(reference.preprocessing.to_dict()),
             "layout": form.layout,
@@ -187,12 +199,13 @@ def _job(
     )
 
 
-def _sidecar(reference: Classifier, form: Format, job: Job, folder: Path) -> Sidecar:
+def _sidecar(
+    reference: Classifier, said: Provenance, form: Format, job: Job, folder: Path
+) -> Sidecar:
     """Return what the folder says of itself, before it was compared."""
-    said = reference.provenance
     runtime = form.implementation.Runtime(folder, job.dtype)
     return Sidecar(
-        name=_name(reference),
+        name=job.metadata["name"],
         architecture=reference.architecture,
         labels=reference.labels,
         preprocessing=reference.preprocessing,
@@ -204,17 +217,12 @@ def _sidecar(reference: Classifier, form: Format, job: Job, folder: Path) -> Sid
         output_name=runtime.output_name,
         calibration=len(job.calibration),
         difference=0.0,
-        metrics=dict(said.metrics) if said else {},
-        licence=said.licence if said else None,
-        source=said.source if said else None,
+        metrics=dict(said.metrics),
+        licence=said.licence,
+        source=said.source,
         versions=_versions(form, job.dtype),
         files=records(folder),
     )
-
-
-def _name(model: Classifier) -> str:
-    tag = model.provenance.tag if model.provenance else None
-    return f"{model.architecture.name}.{tag}" if tag else model.architecture.name
 
 
 def _versions(form: Format, dtype: str) -> dict[str, str]:

@@ -44,7 +44,7 @@ from isozoo.models.manifest import (
     read_manifest,
     verify_files,
 )
-from isozoo.models.provenance import Provenance, subject_of
+from isozoo.models.provenance import Provenance, provenance_of
 from isozoo.models.variables import (
     check_finite,
     fingerprint,
@@ -128,15 +128,13 @@ def write_folder(
     """
     target = Path(directory).expanduser().resolve()
     _refuse_foreign(target)
-    known: Provenance | None = model.provenance
     # A copy, so that neither an optimiser nor a frozen layer of the original is written.
     model = adapt(model, data_format="channels_last")
     manifest = _described(model)
     said = Provenance(
         tag=tag, metrics=metrics or {}, licence=licence, source=source, recipe=recipe, log=log
     )
-    if known is not None and known.subject == subject_of(manifest):
-        said = said.completed_by(known)
+    said = said.completed_by(provenance_of(model))
     _refuse_loss(target, said)
     stated = {name: getattr(said, name) for name in _STATED}
     manifest = dataclasses.replace(manifest, **stated | {"metrics": dict(said.metrics)})

@@ -20,8 +20,8 @@ import numpy as np
 from isozoo.models.architecture import Architecture
 from isozoo.models.blocks import BRANCHES, EPSILON
 from isozoo.models.classifier import Classifier
-from isozoo.models.provenance import Provenance
-from isozoo.models.variables import check_finite, fingerprint, named_values, named_variables
+from isozoo.models.provenance import Provenance, Subject, provenance_of
+from isozoo.models.variables import check_finite, named_values, named_variables
 
 #: Normalisations that are a factor and a summand per channel once training is over.
 FOLDED = ("none", "batch")
@@ -202,22 +202,16 @@ class _Folding:
 
 def _provenance(model: Classifier, fused: Classifier) -> Provenance | None:
     """Return licence and source, as long as the model still is what they were said of."""
-    known: Provenance | None = model.provenance
-    if known is None or known.subject != _subject(model):
+    known = provenance_of(model)
+    if known.subject is None:
         return None
-    name = model.architecture.name + (f".{known.tag}" if known.tag else "")
-    source = f"fused from {name}, fingerprint {known.subject[0][:16]}"
+    name = known.full_name(model.architecture)
+    source = f"fused from {name}, fingerprint {known.subject.fingerprint[:16]}"
     return Provenance(
         licence=known.licence,
         source=f"{source}: {known.source}" if known.source else source,
-        subject=_subject(fused),
+        subject=Subject.of(fused),
     )
-
-
-def _subject(model: Classifier) -> tuple[Any, ...]:
-    """Return of a model what `isozoo.models.provenance.subject_of` returns of its manifest."""
-    values = fingerprint(model.architecture, named_values(model))
-    return (values, model.labels, model.preprocessing, model.dtype_policy.name)
 
 
 def _report(before: Any, old: dict[str, np.ndarray], new: dict[str, np.ndarray]) -> Any:

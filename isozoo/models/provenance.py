@@ -8,13 +8,41 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from isozoo.data.preprocessing import Preprocessing
 from isozoo.errors import MissingExtraError, WeightsError
 from isozoo.models.curves import panels_of, plot_runs
 from isozoo.models.manifest import CURVE, LOG, RECIPE, Log, Manifest
 
+if TYPE_CHECKING:
+    from isozoo.models.architecture import Architecture
+    from isozoo.models.classifier import Classifier
+
 _AGAIN = "fetch the file again, or remove it: the weights do not need it"
+
+
+class Subject(NamedTuple):
+    """What must not change for the numbers and the history of weights to remain true."""
+
+    fingerprint: str
+    labels: tuple[str, ...]
+    preprocessing: Preprocessing
+    dtype: str
+
+    @classmethod
+    def stated(cls, manifest: Manifest) -> Subject:
+        """Return what a weights folder holds, by its own statement."""
+        return cls(manifest.fingerprint, manifest.labels, manifest.preprocessing, manifest.dtype)
+
+    @classmethod
+    def of(cls, model: Classifier) -> Subject:
+        """Return what a model is now."""
+        # Here, so that logs are read without Keras.
+        from isozoo.models.variables import fingerprint, named_values
+
+        values = fingerprint(model.architecture, named_values(model))
+        return cls(values, model.labels, model.preprocessing, model.dtype_policy.name)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,7 +56,7 @@ class Provenance:
         source: Whose weights these are and where they were taken from, if they were not made here.
         recipe: Text of the recipe that trained the weights.
         log: One record per epoch.
-        subject: What all this was said of, as `subject_of` tells it; empty if of any weights.
+        subject: What all this was said of, as `Subject` tells it; None if of nothing in particular.
 
     Example:
         >>> known = Provenance(tag="cats", licence="MIT")
@@ -42,7 +70,7 @@ class Provenance:
     source: str | None = None
     recipe: str | None = None
     log: Log = ()
-    subject: tuple[Any, ...] = ()
+    subject: Subject | None = None
 
     @classmethod
     def read(cls, directory: str | os.PathLike[str], manifest: Manifest) -> Provenance:
@@ -66,7 +94,7 @@ class Provenance:
             source=manifest.source,
             recipe=_read_text(Path(directory) / RECIPE) if RECIPE in there else None,
             log=read_log(Path(directory) / LOG) if LOG in there else (),
-            subject=subject_of(manifest),
+            subject=Subject.stated(manifest),
         )
 
     def write(self, directory: Path, name: str) -> None:
@@ -87,6 +115,10 @@ class Provenance:
             if panels_of([self.log]):
                 plot_runs({name: self.log}, directory / CURVE)
 
+    def full_name(self, architecture: Architecture) -> str:
+        """Return `name.tag` of weights of an architecture, or its name alone without a tag."""
+        return f"{architecture.name}.{self.tag}" if self.tag else architecture.name
+
     def completed_by(self, other: Provenance) -> Provenance:
         """Return a copy that says what `other` says where this one says nothing.
 
@@ -99,9 +131,35 @@ class Provenance:
         return Provenance(**said | {name: said[name] or getattr(other, name) for name in kept})
 
 
-def subject_of(manifest: Manifest) -> tuple[Any, ...]:
-    """Return what must not change for the numbers and the history of weights to remain true."""
-    return (manifest.fingerprint, manifest.labels, manifest.preprocessing, manifest.dtype)
+def provenance_of(model: Classifier, *, any_dtype: bool = False) -> Provenance:
+    """Return what may still be said of a model: nothing once it is not what that was said of.
+
+    Args:
+        model: The classifier, perhaps made over or trained since its `provenance` was given.
+        any_dtype: Whether what was said of another dtype policy is true of this one as well.
+
+    Returns:
+        The model's `provenance`, or an empty one if the weights, the labels or the preprocessing
+        are others.
+
+    Example:
+        >>> from isozoo.models import architecture
+        >>> from isozoo.models.classifier import Classifier
+        >>> model = Classifier(architecture("isonet-8", classes=2))
+        >>> model.provenance = Provenance(tag="cats", subject=Subject.of(model))
+        >>> provenance_of(model).tag
+        'cats'
+        >>> model.head.set_weights([value + 1 for value in model.head.get_weights()])
+        >>> provenance_of(model).tag is None
+        True
+    """
+    known: Provenance | None = model.provenance
+    if known is None or known.subject is None:
+        return Provenance()
+    found = Subject.of(model)
+    if any_dtype:
+        found = found._replace(dtype=known.subject.dtype)
+    return known if found == known.subject else Provenance()
 
 
 def read_log(path: str | os.PathLike[str]) -> list[dict[str, Any]]:

@@ -12,8 +12,7 @@ from keras import ops
 from isozoo.data.labels import labels_of
 from isozoo.data.samples import Samples
 from isozoo.errors import DataError, WeightsError
-from isozoo.models.classifier import Classifier
-from isozoo.models.manifest import read_manifest
+from isozoo.models.provenance import Provenance
 from isozoo.zoo import catalog
 
 
@@ -23,6 +22,8 @@ class Network(Protocol):
     labels: Any
     data_format: Any
     preprocessing: Any
+    architecture: Any
+    provenance: Any
 
     def __call__(self, images: Any, /, *, training: bool = False) -> Any:
         """Return the logits of preprocessed images."""
@@ -156,15 +157,14 @@ def evaluate(
     )
 
 
-def _reported(model: Any) -> float | None:
+def _reported(model: Network) -> float | None:
     """Return the top-1 accuracy that the folder states, or that the authors of its weights do."""
-    if not isinstance(model, Classifier):
-        return model.metrics.get("top1")
-    if model.load_report is None:
+    known: Provenance | None = model.provenance
+    if known is None:
         return None
-    manifest = read_manifest(model.load_report.source)
-    if "top1" in manifest.metrics:
-        return manifest.metrics["top1"]
-    if manifest.full_name in catalog.list_models(pretrained=True):
-        return catalog.info(manifest.full_name).reported.get("top1")
+    if "top1" in known.metrics:
+        return known.metrics["top1"]
+    name = known.full_name(model.architecture)
+    if name in catalog.list_models(pretrained=True):
+        return catalog.info(name).reported.get("top1")
     return None

@@ -1,6 +1,7 @@
 """isozoo export: what it passes on and prints; predict and evaluate on what it wrote."""
 
 import json
+import shutil
 import types
 
 import numpy as np
@@ -11,6 +12,7 @@ import isozoo
 from isozoo.export import export_model
 from isozoo.models import architecture
 from isozoo.models.classifier import Classifier
+from isozoo.zoo import catalog
 
 
 @pytest.fixture(scope="module")
@@ -94,13 +96,31 @@ def test_a_damaged_export_is_refused(isozoo_command, pets, tmp_path):
     assert "lacks golden.npz" in found.err
 
 
-def test_evaluate_takes_an_exported_folder(isozoo_command, pets, tmp_path):
+@pytest.fixture
+def colours(tmp_path):
+    """One picture of each class."""
     for label, colour in (("cat", 0), ("dog", 255)):
         (tmp_path / "val" / label).mkdir(parents=True)
         picture = Image.fromarray(np.full((40, 40, 3), colour, np.uint8))
         picture.save(tmp_path / "val" / label / "1.png")
-    found = isozoo_command("evaluate", pets, "--data", tmp_path, "--json")
+    return tmp_path
+
+
+def test_evaluate_takes_an_exported_folder(isozoo_command, pets, colours):
+    found = isozoo_command("evaluate", pets, "--data", colours, "--json")
     assert (found.code, found.err) == (0, "")
     told = json.loads(found.out)
     assert (told["images"], told["reported"], told["tolerance"]) == (2, None, 0.002)
     assert told["name"] == str(pets)
+
+
+def test_an_export_is_compared_with_what_the_authors_report(
+    isozoo_command, pets, colours, tmp_path, monkeypatch
+):
+    folder = shutil.copytree(pets, tmp_path / "released")
+    sidecar = json.loads((folder / "isozoo-export.json").read_text())
+    (folder / "isozoo-export.json").write_text(json.dumps(sidecar | {"name": "isonet-8.pets"}))
+    record = catalog.Record("isonet-8.pets", "isonet-8", "pets", 1, 1.0, reported={"top1": 0.25})
+    monkeypatch.setattr(catalog, "_weights", lambda: {record.name: record})
+    found = isozoo_command("evaluate", folder, "--data", colours, "--json")
+    assert json.loads(found.out)["reported"] == 0.25

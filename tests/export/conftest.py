@@ -11,7 +11,7 @@ from isozoo.export import export_model
 from isozoo.export.sidecar import SIDECAR
 from isozoo.models import architecture
 from isozoo.models.classifier import Classifier
-from isozoo.models.provenance import Provenance
+from isozoo.models.provenance import Provenance, Subject
 from isozoo.models.variables import named_variables
 
 LABELS = ["cat", "dog", "owl"]
@@ -33,7 +33,9 @@ def network(name="r-isonet-8", blocks=None, **options):
 @pytest.fixture(scope="session")
 def model():
     found = network()
-    found.provenance = Provenance(tag="pets", metrics={"top1": 0.75}, licence="MIT")
+    found.provenance = Provenance(
+        tag="pets", metrics={"top1": 0.75}, licence="MIT", subject=Subject.of(found)
+    )
     return found
 
 

@@ -38,6 +38,17 @@ def test_a_file_with_another_byte(folder):
     refused(folder, r"saved_model.pb is .*changed: .* found \d+ bytes with sha256 [0-9a-f]{64}; ")
 
 
+def test_a_file_that_nobody_vouches_for(folder):
+    name = "saved_model/variables/variables.index"
+    values = json.loads((folder / SIDECAR).read_text())
+    (folder / "saved_model" / "more.pb").write_bytes(b"x")
+    refused(folder, "holds saved_model/more.pb, which its isozoo-export.json does not list: remove")
+    (folder / "saved_model" / "more.pb").unlink()
+    del values["files"][name]
+    (folder / SIDECAR).write_text(json.dumps(values))
+    refused(folder, f"files does not list {name}")
+
+
 def test_a_sidecar_of_a_newer_isozoo(folder):
     rewrite(folder, version=2)
     refused(folder, "has version 2, this isozoo reads 1; upgrade with `pip install -U isozoo`")
@@ -65,8 +76,23 @@ def test_a_file_outside_of_the_folder(folder, name):
         ({"layout": "channels_first"}, "the layout is 'channels_first', not 'channels_last'"),
         ({"labels": ["cat", "dog"]}, "number of labels is 2, not 3"),
         ({"labels": ["cat", "cat", "owl"]}, "cat"),
-        ({"input_shape": [None, 32, 32]}, "rank of the input is 3"),
-        ({"input_shape": [None, 32, 32, 1]}, "input channels is 1"),
+        ({"input_shape": [None, 32, 32]}, r"input_shape is \(None, 32, 32\), not four integers"),
+        ({"input_shape": [None, None, None, 3]}, "not four integers of at least 1, the first"),
+        ({"input_shape": [0, 32, 32, 3]}, "input_shape is .*, not four integers"),
+        ({"input_shape": [-2, 32, 32, 3]}, "input_shape is .*, not four integers"),
+        ({"input_shape": [2.0, 32, 32, 3]}, "input_shape is .*, not four integers"),
+        ({"input_shape": [None, "32", 32, 3]}, "input_shape is .*, not four integers"),
+        ({"input_shape": [None, 32, 32, 1]}, r"an image is \(32, 32, 1\), not \(32, 32, 3\)"),
+        ({"input_shape": [None, 48, 48, 3]}, r"an image is \(48, 48, 3\), not \(32, 32, 3\)"),
+        ({"name": 3}, "name is 3, not a text"),
+        ({"format": ["onnx"]}, r"format is \['onnx'\], not a text"),
+        ({"input_name": None}, "input_name is None, not a text"),
+        ({"licence": [1]}, r"licence is \[1\], not a text or null"),
+        ({"metrics": "x"}, "metrics is 'x', not finite numbers by name"),
+        ({"metrics": {"top1": True}}, "metrics is .*True.*, not finite numbers"),
+        ({"calibration": "many"}, "calibration is 'many', not a count"),
+        ({"difference": None}, "difference is None, not a finite number"),
+        ({"files": {}}, "files does not list golden.npz, saved_model/saved_model.pb"),
         ({"architecture": {"name": "x"}}, "cannot read"),
         ({"files": {"a": {"size": 1}}}, "cannot read"),
     ],

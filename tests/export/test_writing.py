@@ -1,18 +1,21 @@
 """What is written answers as the network does, and what cannot be written is refused in words."""
 
+import dataclasses
 import os
 
 import keras
 import numpy as np
 import pytest
 
-from isozoo.errors import DataError, ExportError, MissingExtraError, UnknownNameError
+from isozoo.errors import DataError, ExportError, MissingExtraError, UnknownNameError, WeightsError
 from isozoo.export import FORMATS, export_model, load_exported, read_sidecar
 from isozoo.export.calibration import IMAGES
 from isozoo.export.formats import ACCURACY_TOLERANCES, TOLERANCES
 from isozoo.export.serving import REPLACEMENTS, MirroredMaxPooling2D, rewritten
-from isozoo.export.sidecar import GOLDEN
+from isozoo.export.sidecar import GOLDEN, SIDECAR
 from isozoo.layers import SymmetricMaxPooling2D
+from isozoo.models.adapting import adapt
+from isozoo.models.variables import named_variables
 from tests.export.conftest import LABELS, network
 
 #: What TensorFlow alone can write and run.
@@ -51,6 +54,24 @@ def test_an_export_says_what_it_is(original, model):
     assert {"golden.npz", "saved_model/saved_model.pb"} < set(sidecar.files) < stored
 
 
+def test_an_export_claims_nothing_that_was_said_of_another_network(tmp_path, model, stub):
+    stub.setitem(TOLERANCES, "float32", 10.0)
+    others = {
+        "classes": (adapt(model, classes=["cat", "dog", "cow"]), {}),
+        "size": (model, {"image_size": 40}),
+        "weights": (adapt(model, dtype="float32"), {}),
+        "half": (adapt(model, dtype="float16"), {}),
+    }
+    next(iter(named_variables(others["weights"][0]).values())).assign_add(0.1)
+    for what, (other, options) in others.items():
+        sidecar = export_model(other, tmp_path / what, **options)
+        said = (sidecar.name, sidecar.metrics, sidecar.licence, sidecar.source)
+        assert said == ("r-isonet-8", {}, None, None), what
+    # What was said of float32 is what a sidecar says, whatever the precision of the arithmetic.
+    mixed = adapt(model, dtype="mixed_bfloat16")
+    assert export_model(mixed, tmp_path / "mixed").name == "r-isonet-8.pets"
+
+
 def test_the_golden_logits_are_those_of_keras(original, model):
     with np.load(original / "golden.npz") as golden:
         inputs, logits = golden["input"], golden["logits"]
@@ -80,7 +101,7 @@ def test_what_tensorflow_alone_can_write(tmp_path, model, monkeypatch, form, dty
         found, wanted = exported(batch), model.predict(batch, verbose=0)
         assert found.shape == (count, 3)
         assert found.dtype == np.float32
-        assert abs(found - wanted).max() <= TOLERANCES[dtype] * max(1, abs(wanted).max())
+        assert abs(found - wanted).max() <= TOLERANCES[dtype] * abs(wanted).max()
     for one, other in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(one, other)
     assert model.backbone.input_shape[1:] == (None, None, 3)
@@ -146,11 +167,33 @@ def test_a_network_of_oblong_images(tmp_path):
     refused(oblong, tmp_path / "out", "takes images of 32x40 only.*give image_size")
 
 
+def test_weights_that_are_not_finite(tmp_path):
+    broken = network()
+    kernel = broken.head.get_layer("head_fc").kernel
+    kernel.assign(np.full(kernel.shape, np.nan))
+    match = "the model: variable head_fc/kernel has 192 of 192 values that are NaN"
+    refused(broken, tmp_path / "out", match, WeightsError)
+
+
 def test_a_folder_of_somebody_else(tmp_path, model):
     (tmp_path / "thesis.tex").write_text("words")
     with pytest.raises(ExportError, match=r"it would replace thesis.tex, which is no export"):
         export_model(model, tmp_path)
     assert os.listdir(tmp_path) == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("sidecar", ["", "{}", None])
+def test_what_lies_beside_an_export_is_kept(tmp_path, model, folder, sidecar):
+    """Also where the export's own list is lost, as then nobody knows what is whose."""
+    (folder / "weights").mkdir()
+    (folder / "weights" / SIDECAR).write_text("only copy")
+    if sidecar is not None:
+        (folder / SIDECAR).write_text(sidecar)
+    before = sorted(folder.rglob("*"))
+    found = "golden.npz, isozoo-export.json" if sidecar is not None else "weights/isozoo-export"
+    with pytest.raises(ExportError, match=f"it would replace {found}"):
+        export_model(model, folder)
+    assert sorted(folder.rglob("*")) == before
 
 
 class Stub:
@@ -169,7 +212,9 @@ class Stub:
 @pytest.fixture
 def stub(monkeypatch):
     """Write and run something else instead of a SavedModel."""
-    module = FORMATS["saved_model"].implementation
+    form = FORMATS["saved_model"]
+    module = form.implementation
+    monkeypatch.setitem(FORMATS, form.name, dataclasses.replace(form, files=("network",)))
     monkeypatch.setattr(
         module, "write", lambda job, folder: (folder / "network").write_text(job.dtype)
     )
@@ -223,9 +268,7 @@ def test_a_full_disk_leaves_the_older_export(tmp_path, model, stub):
 def test_an_older_export_is_replaced(tmp_path, model, stub):
     stub.setitem(TOLERANCES, "float32", 10.0)
     export_model(model, tmp_path / "pets")
-    (tmp_path / "pets" / "left.over").write_text("x")
     export_model(model, tmp_path / "pets", image_size=40)
-    assert not (tmp_path / "pets" / "left.over").exists()
     assert load_exported(tmp_path / "pets").image_shape == (40, 40, 3)
 
 
