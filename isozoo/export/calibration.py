@@ -10,6 +10,7 @@ import numpy as np
 
 from isozoo.data.images import image_paths
 from isozoo.data.preprocessing import Preprocessing
+from isozoo.errors import DataError
 from isozoo.models.predictions import as_list
 
 #: Pictures that are taken of a larger collection: more change the ranges no longer.
@@ -32,12 +33,17 @@ def calibration_batches(
         One float32 batch of a single image per picture.
 
     Raises:
-        DataError: The folder does not exist or holds no picture.
+        DataError: The folder does not exist, or there is no picture.
         ImageError: A picture cannot be read; the message names it.
     """
     if isinstance(pictures, str | os.PathLike):
         pictures = image_paths(pictures)
     pictures = as_list(pictures)
+    if not pictures:
+        raise DataError(
+            "no picture was given to calibrate on; give a few hundred like those the network will "
+            "see"
+        )
     chosen = np.linspace(0, len(pictures) - 1, min(len(pictures), IMAGES)).round().astype(int)
     batches = [preprocessing(pictures[index])[None] for index in chosen]
     if data_format == "channels_first":

@@ -10,6 +10,9 @@ from isozoo.export.exported import ExportedClassifier
 from isozoo.export.formats import FORMATS, TOLERANCES
 from isozoo.models.classifier import Classifier
 
+#: The largest logit where it is smaller yet, as in a network whose head starts at 0.
+_LEAST = 1e-6
+
 
 def check(exported: ExportedClassifier, reference: Classifier, images: np.ndarray) -> float:
     """Refuse an export that answers otherwise than its network.
@@ -20,7 +23,7 @@ def check(exported: ExportedClassifier, reference: Classifier, images: np.ndarra
         images: Preprocessed images `(batch, height, width, channels)`.
 
     Returns:
-        The largest `|exported - Keras| / max(1, |Keras|)` over the logits.
+        The largest difference of a logit, as a share of Keras's largest logit.
 
     Raises:
         ExportError: It is above the dtype's tolerance, or another class comes first.
@@ -32,7 +35,7 @@ def check(exported: ExportedClassifier, reference: Classifier, images: np.ndarra
             f"{_what(exported)} gives logits of the shape {found.shape} instead of {wanted.shape}; "
             "nothing was written"
         )
-    scale = max(1.0, float(np.abs(wanted).max()))
+    scale = max(_LEAST, float(np.abs(wanted).max()))
     difference = float(np.abs(found - wanted).max()) / scale
     tolerance = TOLERANCES[exported.sidecar.dtype]
     rows, first = np.arange(len(images)), found.argmax(axis=1)

@@ -35,7 +35,8 @@ class ExportedClassifier:
         Logits `(batch, classes)`, a float32 array.
 
     Raises:
-        ValueError: The images have another shape than the network takes, or `training` is True.
+        ValueError: The images are integers or have another shape than the network takes, or
+            `training` is True.
     """
 
     #: The order of the axes it takes, as a `Classifier` names it.
@@ -93,12 +94,20 @@ class ExportedClassifier:
         """Return the logits of a batch; see the class."""
         if training:
             raise ValueError(f"{self.name} was exported to be run; load its weights to train them")
-        images = np.asarray(images, np.float32)
+        images = np.asarray(images)
+        if not np.issubdtype(images.dtype, np.floating):
+            raise ValueError(
+                f"{self.name} takes preprocessed images, floats, and was given {images.dtype}; "
+                "call `classify` with pictures, or `preprocess` first"
+            )
+        images = images.astype(np.float32, copy=False)
         if images.shape[1:] != self.image_shape:
             raise ValueError(
                 f"{self.name} was exported for images of the shape {self.image_shape}, got a batch "
                 f"of the shape {images.shape}; export it again with another image_size"
             )
+        if not len(images):
+            return np.zeros((0, len(self.labels)), np.float32)
         batch = self.sidecar.batch_size
         if batch is None:
             return self._run(images)
@@ -117,7 +126,8 @@ class ExportedClassifier:
         Raises:
             ImageError: A picture cannot be read; the message names it.
         """
-        return np.stack([self.preprocessing(image) for image in as_list(images)])
+        prepared = [self.preprocessing(image) for image in as_list(images)]
+        return np.reshape(np.asarray(prepared, np.float32), (len(prepared), *self.image_shape))
 
     def classify(self, images: Any, top: int = 5, batch_size: int = 32) -> list[list[Prediction]]:
         """Name what is in pictures, preprocessing included, as `Classifier.classify` does.
@@ -148,7 +158,7 @@ class ExportedClassifier:
         return np.asarray(self._runtime(images), np.float32)
 
     def _padded(self, images: np.ndarray, batch: int) -> np.ndarray:
-        """Run fewer images than the fixed batch, with black ones for those that lack."""
+        """Run fewer images than the fixed batch, with zeros for those that lack."""
         lacking = batch - len(images)
         padded = np.pad(images, [(0, lacking), (0, 0), (0, 0), (0, 0)]) if lacking else images
         return self._run(padded)[: len(images)]

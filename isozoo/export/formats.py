@@ -10,8 +10,9 @@ from types import ModuleType
 
 from isozoo.errors import ExportError, MissingExtraError, unknown
 
-#: Largest `|exported - Keras| / max(1, |Keras|)` over the logits of the pictures that an export is
-#: checked on. The measured differences are far smaller but for int8, whose rounding is coarse.
+#: Largest difference between the logits of an export and of Keras, as a share of Keras's largest
+#: logit, on the pictures that it is checked on. The measured differences are far smaller but for
+#: int8, whose rounding is coarse.
 TOLERANCES = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2, "int8": 0.25}
 
 #: Largest change of top-1 accuracy, a share in [0, 1], that an export in each dtype may have.

@@ -33,5 +33,13 @@ class Job:
     @property
     def signature(self) -> list[keras.InputSpec]:
         """The input as `keras.Model.export` wants it described."""
-        shape = (self.batch_size, *self.input_shape)
+        return self._signature(self.batch_size)
+
+    @property
+    def calibrated_signature(self) -> list[keras.InputSpec]:
+        """The same, of any number of images where single ones are calibrated on first."""
+        return self._signature(None if self.calibration else self.batch_size)
+
+    def _signature(self, batch_size: int | None) -> list[keras.InputSpec]:
+        shape = (batch_size, *self.input_shape)
         return [keras.InputSpec(shape=shape, dtype="float32", name="images")]

@@ -61,20 +61,14 @@ class Runtime:
     def __init__(
         self, folder: Path, dtype: str, threads: int | None = None, precision: str | None = None
     ):
-        self._interpreter = _interpreter(folder / FILE, threads)
-        (self._input,) = self._interpreter.get_input_details()
-        (self._output,) = self._interpreter.get_output_details()
-        self.input_name, self.output_name = self._input["name"], self._output["name"]
+        # By its signature, as the tensors inside have names that the converter makes up.
+        self._serve = _interpreter(folder / FILE, threads).get_signature_runner()
+        (self.input_name,) = self._serve.get_input_details()
+        (self.output_name,) = self._serve.get_output_details()
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Return the logits of images in the layout of the file."""
-        if tuple(self._input["shape"]) != images.shape:
-            self._interpreter.resize_tensor_input(self._input["index"], images.shape)
-            (self._input,) = self._interpreter.get_input_details()
-        self._interpreter.allocate_tensors()
-        self._interpreter.set_tensor(self._input["index"], images)
-        self._interpreter.invoke()
-        return self._interpreter.get_tensor(self._output["index"])
+        return self._serve(**{self.input_name: images})[self.output_name]
 
 
 def _interpreter(path: Path, threads: int | None) -> Any:

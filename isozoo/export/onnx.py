@@ -23,11 +23,16 @@ def write(job: Job, folder: Path) -> None:
 
     with quiet_libraries(), tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / FILE
-        job.network.export(str(path), format="onnx", input_signature=job.signature, verbose=False)
+        job.network.export(
+            str(path), format="onnx", input_signature=job.calibrated_signature, verbose=False
+        )
         _rename_output(path)
         if job.dtype == "int8":
             path = _quantized(path, job)
         model = onnx.load(path)
+    if job.batch_size is not None:
+        for value in (*model.graph.input, *model.graph.output):
+            value.type.tensor_type.shape.dim[0].dim_value = job.batch_size
     for key, value in job.metadata.items():
         model.metadata_props.add(key=f"isozoo.{key}", value=value)
     onnx.checker.check_model(model)

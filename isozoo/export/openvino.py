@@ -25,11 +25,15 @@ def write(job: Job, folder: Path) -> None:
 
     with quiet_libraries(), tempfile.TemporaryDirectory() as scratch:
         job.network.export(
-            scratch, format="tf_saved_model", input_signature=job.signature, verbose=False
+            scratch,
+            format="tf_saved_model",
+            input_signature=job.calibrated_signature,
+            verbose=False,
         )
         converted = openvino.convert_model(scratch)
         if job.dtype == "int8":
             converted = _quantized(converted, job)
+            converted.reshape([job.batch_size or -1, *job.input_shape])
         _describe(converted, job)
         # Floats of 16 bits are a way to store the weights: they are read back as float32.
         openvino.save_model(converted, folder / FILE, compress_to_fp16=job.dtype == "float16")

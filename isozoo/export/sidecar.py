@@ -41,7 +41,8 @@ class Sidecar:
         input_shape: Its shape with the batch, in that layout; None where any number will do.
         output_name: The name of the logits in the file.
         calibration: How many pictures 8-bit ranges were measured on, 0 if none were.
-        difference: Largest ``|exported - Keras| / max(1, |Keras|)`` found as it was written.
+        difference: Largest difference of a logit from Keras's as it was written, as a share of
+            Keras's largest logit.
         metrics: What is reported of the weights in float32, by name.
         licence: SPDX identifier of the weights' licence; None if nobody said.
         source: Whose weights these are; None if made here or nobody said.

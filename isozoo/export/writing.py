@@ -52,7 +52,7 @@ def export_model(
     every file, and `golden.npz` with an input and what the Keras network answers. It is written
     under a temporary name, opened by `load_exported` in its own runtime, and compared:
 
-    $$\frac{\max |y - y_{\text{Keras}}|}{\max(1, \max |y_{\text{Keras}}|)} \le
+    $$\frac{\max |y - y_{\text{Keras}}|}{\max |y_{\text{Keras}}|} \le
     \text{the dtype's tolerance}$$
 
     over the logits $y$ of the stored input or, for int8, of pictures it was calibrated on; and the
@@ -81,7 +81,7 @@ def export_model(
             export answers otherwise than the network.
         MissingExtraError: A library is not installed.
         WeightsError: A variable is NaN or infinite.
-        DataError: `calibration` is no folder or holds no picture.
+        DataError: `calibration` is no folder or without a picture.
         ImageError: A picture in it cannot be read.
         ValueError: A size is below 1.
         OSError: The disk is full or the place is not writable; an older export is untouched.

@@ -139,6 +139,19 @@ def test_images_of_another_shape(original):
         exported(np.zeros((1, 32, 32, 3)), training=True)
 
 
+def test_pictures_that_were_not_prepared(original):
+    exported = load_exported(original)
+    with pytest.raises(ValueError, match="takes preprocessed images, floats, and was given uint8"):
+        exported(np.zeros((1, 32, 32, 3), np.uint8))
+
+
+def test_no_images(original):
+    exported = load_exported(original)
+    assert exported.preprocess([]).shape == (0, 32, 32, 3)
+    assert exported(exported.preprocess([])).shape == (0, 3)
+    assert exported.classify([]) == []
+
+
 def test_options_that_a_runtime_lacks(original):
     with pytest.raises(ExportError, match="SavedModel cannot be run with threads=2: it takes no"):
         load_exported(original, threads=2)

@@ -95,6 +95,7 @@ def test_what_tensorflow_alone_can_write(tmp_path, model, monkeypatch, form, dty
     before = model.get_weights()
     sidecar = export_model(model, tmp_path / "out", form, dtype)
     assert sidecar.difference <= TOLERANCES[dtype]
+    assert sidecar.input_name == "images"
     exported = load_exported(tmp_path / "out")
     for count in (1, 3):
         batch = images(count)
@@ -148,6 +149,7 @@ def test_an_extra_that_is_not_installed(tmp_path, model, original, monkeypatch):
 def test_int8_without_pictures(tmp_path, model):
     options = {"format": "litert", "dtype": "int8"}
     refused(model, tmp_path / "out", "int8 needs pictures to measure", **options)
+    refused(model, tmp_path / "out", "no picture was given", DataError, calibration=[], **options)
     options["calibration"] = tmp_path / "none"
     refused(model, tmp_path / "out", "no images at .*none", DataError, **options)
 
@@ -234,12 +236,22 @@ def test_an_export_that_answers_nothing(tmp_path, model, stub, answer):
     refused(model, tmp_path / "out", "answers otherwise|logits of the shape")
 
 
+def test_an_export_of_small_logits_that_answers_nothing(tmp_path, stub):
+    """The tolerance is a share of the largest logit, however small that is."""
+    quiet = network()
+    head = quiet.head.get_layer("head_fc")
+    for variable in head.weights:
+        variable.assign(np.asarray(variable) / 1000)
+    stub.setitem(TOLERANCES, "float32", 0.25)
+    refused(quiet, tmp_path / "out", "differ by up to 1 of the largest one")
+
+
 def test_another_class_that_comes_first(tmp_path, model, stub, original):
     """Within the tolerance, which is wide for int8, a near tie may turn and a clear lead not."""
     with np.load(original / GOLDEN) as golden:
         first, second = np.argsort(-golden["logits"][0])[:2]
         lead = golden["logits"][0, first] - golden["logits"][0, second]
-        answer, scale = golden["logits"].copy(), max(1.0, abs(golden["logits"]).max())
+        answer, scale = golden["logits"].copy(), abs(golden["logits"]).max()
     answer[0, second] += 1.1 * lead
     stub.setattr(Stub, "answer", answer)
     stub.setitem(TOLERANCES, "float32", 1.2 * lead / scale)
