@@ -74,6 +74,7 @@ def result(label, speed=None, size=224, **more):
     """Return 16 images at a speed, or a failure."""
     seconds = (16 / speed,) if speed else ()
     about = {"items": 16, "image_size": size, "first": 1.0, "seconds": seconds, "peak": 2**30}
+    about["device"] = "cpu"
     return Result(label, "inference", "images/s", **{**about, **more})
 
 
@@ -132,9 +133,18 @@ def test_goals_stand_beside_what_was_measured(tables, measured):
     assert text.startswith("### A row\n\n| contender | images/s | range |")
     assert "| `fast` | 40 | 40 to 40 | 1 s | 1,024 MiB | 2.50 |\n" in text
     assert "| `broken` | failed |  |  |  |  |\n" in text
-    assert "Images of 224 px, batches of 16, median of 9 rounds after 2 to warm up." in text
+    assert (
+        "Images of 224 px, batches of 16, median of 9 rounds after 2 to warm up, on the CPU."
+        in text
+    )
     assert text.endswith("![A row](assets/performance/a-row.png)\n")
     assert "on today on 2 cores of Abacus" in tables.performance_tables.measured_on()
+
+
+def test_where_devices_differ_each_contender_has_its_own(tables, measured):
+    measured([result("a", 40, device="gpu"), result("slow", 16), result("none", device=None)])
+    text = tables.performance_tables.measurements()
+    assert "after 2 to warm up; `a` on the GPU, `slow` on the CPU.\n" in text
 
 
 def test_what_was_measured_is_what_the_suite_asks_for(tables):

@@ -134,9 +134,18 @@ def _conditions(found: Comparison) -> str:
     sizes = sorted({result.image_size for result in found.results if result.image_size})
     pixels = f"images of {' and '.join(map(str, sizes))} px, " if sizes else ""
     batch = f"batches of {found.settings['batch_size']}, " if sizes else ""
-    return (
-        f"{pixels}{batch}median of {found.rounds} rounds after {found.warm_up} to warm up."
-    ).capitalize()
+    devices = sorted({result.device for result in found.results if result.device})
+    where = f", on the {devices[0].upper()}" if len(devices) == 1 else _devices(found)
+    text = (
+        f"{pixels}{batch}median of {found.rounds} rounds after {found.warm_up} to warm up{where}."
+    )
+    return text[0].upper() + text[1:]
+
+
+def _devices(found: Comparison) -> str:
+    """Return which contenders computed on what, where it is not the same."""
+    named = [f"`{r.label}` on the {r.device.upper()}" for r in found.results if r.device]
+    return f"; {', '.join(named)}" if named else ""
 
 
 def measured_on() -> str:
@@ -164,9 +173,10 @@ def precisions() -> str:
     if not found["rows"]:
         return NOT_MEASURED
     head = "weights|variant|top-1:|points:|class changed:|goal|"
+    shown = table(head, map(_precision, found["rows"]))
     return (
-        f"{table(head, map(_precision, found['rows']))}\nOf {found['images']:,} validation pictures; "
-        f"int8 is calibrated on {found['calibration']} training pictures.\n"
+        f"{shown}\nOf {found['images']:,} validation pictures; int8 is calibrated on "
+        f"{found['calibration']} training pictures.\n"
     )
 
 

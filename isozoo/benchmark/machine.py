@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,20 @@ def versions() -> dict[str, str]:
         for module, distribution in PACKAGES.items()
         if module in sys.modules
     }
+
+
+#: How a library that computes on a GPU, by its module, is asked how many it has.
+GPUS: dict[str, Callable[[Any], int]] = {
+    "jax": lambda jax: sum(device.platform != "cpu" for device in jax.devices()),
+    "tensorflow": lambda tensorflow: len(tensorflow.config.list_physical_devices("GPU")),
+    "torch": lambda torch: torch.cuda.device_count(),
+}
+
+
+def device() -> str:
+    """Return what the libraries that this process has loaded compute on: `"cpu"` or `"gpu"`."""
+    loaded = [(count, sys.modules[name]) for name, count in GPUS.items() if name in sys.modules]
+    return "gpu" if any(count(module) for count, module in loaded) else "cpu"
 
 
 def peak_memory() -> int:

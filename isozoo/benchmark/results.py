@@ -25,6 +25,7 @@ class Result:
         first: Seconds of the first repetition, in which networks are traced and compiled.
         seconds: Of each counted repetition, one for each round.
         peak: Most memory in bytes that its process held.
+        device: What it computed on, `"cpu"` or `"gpu"`; None if a process of its own did.
         versions: Of the libraries that it loaded.
         error: Why it failed, else None.
     """
@@ -37,6 +38,7 @@ class Result:
     first: float | None = None
     seconds: tuple[float, ...] = ()
     peak: int | None = None
+    device: str | None = None
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     error: str | None = None
 

@@ -212,8 +212,8 @@ def _kept(
         raise BenchmarkError(f"{path} is there and is no result of a suite ({error!r})") from error
     if title != suite.title or not same:
         raise BenchmarkError(
-            f"{path} has results of '{title}' on {record['machine']['processor']}, beside which rows "
-            f"of '{suite.title}' on {about['processor']} have no place; choose another file"
+            f"{path} has results of '{title}' on {record['machine']['processor']}, beside which "
+            f"those of '{suite.title}' on {about['processor']} have no place; choose another file"
         )
     return rows
 

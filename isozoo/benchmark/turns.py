@@ -79,7 +79,7 @@ class Worker:
         return self._ask({"do": "repeat"})["seconds"]
 
     def report(self) -> dict[str, Any]:
-        """Return the peak of its memory and the versions it loaded."""
+        """Return the peak of its memory, its device and the versions it loaded."""
         return self._ask({"do": "report"})
 
     def end(self) -> None:
@@ -150,6 +150,7 @@ class Turn:
             first=self.first,
             seconds=tuple(self.seconds),
             peak=self.report["peak"],
+            device=self.report["device"],
             versions=self.report["versions"],
         )
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Any
 
-from isozoo.benchmark.machine import peak_memory, versions
+from isozoo.benchmark.machine import device, peak_memory, versions
 from isozoo.benchmark.measures import MEASURES, Task
 from isozoo.errors import BenchmarkError, IsozooError
 
@@ -30,12 +30,14 @@ class Work:
         items: Images, or whatever is counted, in one repetition.
         image_size: Side of the images in pixels, where there are any and it is known.
         peak: Returns the most memory in bytes that it took.
+        device: Returns what it computes on, `"cpu"` or `"gpu"`; None if another process does.
     """
 
     repeat: Callable[[], Any]
     items: int = 1
     image_size: int | None = None
     peak: Callable[[], int] = peak_memory
+    device: Callable[[], str | None] = device
 
 
 def prepare(task: Task) -> Work:
@@ -64,7 +66,7 @@ def serve(requests: Iterable[str], answers: IO[str]) -> None:
             work.repeat()
             answer = {"seconds": time.perf_counter() - start}
         else:
-            answer = {"peak": work.peak(), "versions": versions()}
+            answer = {"peak": work.peak(), "device": work.device(), "versions": versions()}
         print(json.dumps(answer), file=answers, flush=True)
 
 

@@ -36,7 +36,7 @@ def test_medians_spread_and_ratios_are_those_of_the_rounds(measured):
     assert (fast.median, fast.range, fast.quartiles) == (4.0, (4.0, 5.0), (4.0, 4.5))
     assert (fast.items, fast.image_size) == (2, 8)
     assert fast.mebibytes == 100 + len("9,9,0.5,0.4,0.5")
-    assert fast.versions["slide-rule"] == "1"
+    assert (fast.device, fast.versions["slide-rule"]) == ("cpu", "1")
     assert measured.ratio(fast.label, slow.label) == Ratio(3.0, 2.0, 3.0)
     assert measured.ratio(fast.label, slow.label, "time") == Ratio(0.333333, 0.333333, 0.5)
     assert measured.ratio(fast.label, slow.label, "memory") == Ratio(1.0, 1.0, 1.0)

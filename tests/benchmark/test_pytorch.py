@@ -71,6 +71,44 @@ def test_a_step_changes_the_network_and_its_loss_is_finite(rival, variants):
     assert np.isfinite([step(), step()]).all()
 
 
+def test_both_memory_formats_are_of_one_network(rival):
+    name = "r-isonet-8"
+    (a, contiguous, _), (_, last, variants) = map(rival.prepared, (name, f"{name}@channels_last"))
+    images = rival.batch(a, 2, 32, variants)()
+    assert images.shape == (2, 3, 32, 32)
+    assert images.is_contiguous(memory_format=torch.channels_last)
+    kernel = next(p for p in last.parameters() if p.ndim == 4 and min(p.shape) > 1)
+    assert kernel.is_contiguous(memory_format=torch.channels_last)
+    assert rival.batch(a, 2, 32, set())().is_contiguous()
+    with torch.inference_mode():
+        logits = [model.eval()(images) for model in (last, contiguous)]
+    torch.testing.assert_close(*logits, rtol=1e-4, atol=1e-5)
+
+
+def test_a_batch_comes_from_numpy_each_time_and_goes_back(rival, monkeypatch):
+    came = []
+    monkeypatch.setattr(
+        rival.torch, "from_numpy", lambda array, f=torch.from_numpy: came.append(array) or f(array)
+    )
+    repeat = rival.inference("r-isonet-8", batch_size=2, image_size=32)
+    assert isinstance(repeat(), np.ndarray)
+    repeat()
+    assert len(came) == 2
+    rival.training("r-isonet-8", batch_size=2, image_size=32)()
+    assert [array.shape for array in came[2:]] == [(2, 3, 32, 32), (2,)]
+
+
+@pytest.mark.parametrize("work", ["inference", "training", "penalty"])
+def test_all_of_it_is_on_the_device(rival, monkeypatch, work):
+    # The meta device has no values: what was left on the CPU would raise.
+    monkeypatch.setattr(rival, "device", lambda: torch.device("meta"))
+    monkeypatch.setattr(rival, "finished", lambda number: str(number.device))
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda self: torch.zeros(1))
+    sizes = {} if work == "penalty" else {"batch_size": 2, "image_size": 32}
+    repeat = getattr(rival, work)("r-isonet-8", **sizes)
+    assert repeat() == (0 if work == "inference" else "meta")
+
+
 def test_inference_and_penalty_can_be_repeated(rival):
     logits = rival.inference("r-isonet-8", batch_size=2, image_size=32)
     assert logits().shape == (2, 1000)

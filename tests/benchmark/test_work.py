@@ -2,12 +2,14 @@
 
 import importlib.util
 import json
+import sys
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 
-from isozoo.benchmark import worker
+from isozoo.benchmark import machine, worker
 from isozoo.benchmark.comparison import compare
 from isozoo.benchmark.contenders import Contender
 from isozoo.benchmark.measures import Settings, Task
@@ -115,6 +117,16 @@ def test_what_a_user_of_applications_would_write_is_python():
     compile(first.APPLICATION.format(name="ResNet50"), "first", "exec")
 
 
+def test_the_device_is_what_the_loaded_libraries_compute_on(monkeypatch):
+    for name in machine.GPUS:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    assert machine.device() == "cpu"
+    for count, expected in ((0, "cpu"), (1, "gpu")):
+        cuda = SimpleNamespace(device_count=lambda count=count: count)
+        monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+        assert machine.device() == expected
+
+
 @pytest.fixture
 def abacus(tmp_path):
     file = tmp_path / "abacus.py"
@@ -146,6 +158,7 @@ def test_a_worker_answers_line_by_line(abacus, tmp_path, capsys):
     assert prepared == {"items": 2, "image_size": 32}
     assert repeated["seconds"] > 0
     assert reported["peak"] > 1e6
+    assert reported["device"] in ("cpu", "gpu")
 
 
 def test_nothing_is_repeated_before_it_is_prepared(tmp_path):

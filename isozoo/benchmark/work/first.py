@@ -67,7 +67,7 @@ def _process(*arguments: str) -> Work:
             raise BenchmarkError(" | ".join(words[-3:]))
         peaks.append(peak_of(usage))
 
-    return Work(repeat, peak=lambda: max(peaks))
+    return Work(repeat, peak=lambda: max(peaks), device=lambda: None)
 
 
 def _picture() -> str:

@@ -6,8 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from isozoo.benchmark.machine import device
 from isozoo.benchmark.measures import Task
 from isozoo.benchmark.worker import Work
+
+#: The exported formats whose runtime takes a GPU that is there; isozoo has the others use the CPU.
+ON_GPU = ("saved_model",)
 
 
 def own(task: Task) -> Work:
@@ -48,4 +52,5 @@ def _exported(task: Task) -> Work:
     network = load_exported(exported(task))
     side = network.image_shape[0]
     batch = images(task, side)
-    return Work(lambda: network(batch), len(batch), side)
+    computes_on = device if task.contender.preparation.runtime in ON_GPU else lambda: "cpu"
+    return Work(lambda: network(batch), len(batch), side, device=computes_on)
