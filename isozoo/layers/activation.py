@@ -48,8 +48,9 @@ def _trained_maximum(x, shift):
             # Plus 0, known only now: TensorFlow computes as early as it can, and would keep the
             # mask from the forward pass on.
             late_shift = shift + ops.sum(ops.ravel(upstream)[:0])
-            to_x = upstream * ops.cast(y > late_shift, upstream.dtype)
-            return to_x, ops.sum(upstream - to_x, axis=spread, keepdims=True)
+            # False for NaN, whose gradient goes on to x.
+            to_shift = upstream * ops.cast(y <= late_shift, upstream.dtype)
+            return upstream - to_shift, ops.sum(to_shift, axis=spread, keepdims=True)
 
         return y, gradient
 

@@ -64,6 +64,7 @@ def test_the_gradients_of_srelu_are_the_same_in_training(axis):
     """In training they are written out; else TensorFlow finds them."""
     rng = np.random.default_rng(0)
     x, upstream = (rng.normal(size=(4, 5, 3, 5)).astype("float32") for _ in range(2))
+    x[0, 0, 0, 0] = np.nan
     layer = SReLU(axis=axis)
     layer.build(x.shape)
     layer.shift.assign(rng.normal(size=5))
