@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from isozoo.errors import WeightsError
+
 
 class Prediction(NamedTuple):
     """One class of one image, as `Classifier.classify` returns it."""
@@ -37,6 +39,7 @@ def classify_pictures(
         For each picture, its `top` most probable classes; of equals, the lower number first.
 
     Raises:
+        WeightsError: A logit is NaN or infinite.
         ValueError: `top` or `batch_size` is below 1.
 
     Example:
@@ -48,10 +51,29 @@ def classify_pictures(
     pictures = as_list(pictures)
     results = []
     for start in range(0, len(pictures), batch_size):
-        for row in softmax(logits(pictures[start : start + batch_size])):
-            order = np.argsort(-row, kind="stable")[:top]
-            results.append([Prediction(labels[i], float(row[i]), i) for i in order.tolist()])
+        found = np.asarray(logits(pictures[start : start + batch_size]))
+        check_logits(found, "no class can be named")
+        for row in softmax(found):
+            order = map(int, np.argsort(-row, kind="stable")[:top])
+            results.append([Prediction(labels[i], float(row[i]), i) for i in order])
     return results
+
+
+def check_logits(logits: np.ndarray, consequence: str) -> None:
+    """Refuse logits that are NaN or infinite, as most computations would hide them.
+
+    Args:
+        logits: The logits.
+        consequence: What cannot be done with them, for the error.
+
+    Raises:
+        WeightsError: One is not finite.
+    """
+    if not np.isfinite(logits).all():
+        raise WeightsError(
+            f"the network's logits are not finite, so {consequence}; load it with "
+            "dtype='float32', and check the weights it was trained to"
+        )
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -11,7 +11,8 @@ from keras import ops
 
 from isozoo.data.labels import labels_of
 from isozoo.data.samples import Samples
-from isozoo.errors import DataError, WeightsError
+from isozoo.errors import DataError
+from isozoo.models.predictions import check_logits
 from isozoo.models.provenance import Provenance
 from isozoo.zoo import catalog
 
@@ -90,11 +91,7 @@ def _measured(model: Network, samples: Samples, batch_size: int) -> dict[str, fl
         if model.data_format == "channels_first":
             images = images.transpose(0, 3, 1, 2)
         logits = ops.convert_to_numpy(model(images, training=False)).astype("float64")
-        if not np.isfinite(logits).all():
-            raise WeightsError(
-                "the network's logits are not finite, so its accuracy cannot be measured; load it "
-                "with dtype='float32', and check the weights it was trained to"
-            )
+        check_logits(logits, "its accuracy cannot be measured")
         right = logits[np.arange(len(labels)), labels]
         # Ties go to the lower class, as in `classify`: equal logits must not all count as right.
         before = np.arange(logits.shape[1]) < labels[:, None]

@@ -9,9 +9,10 @@ from PIL import Image
 
 from isozoo.data.labels import imagenet_classes
 from isozoo.data.preprocessing import IMAGENET, Preprocessing
-from isozoo.errors import ImageError
+from isozoo.errors import ImageError, WeightsError
 from isozoo.models import architecture
 from isozoo.models.classifier import Classifier
+from isozoo.models.predictions import classify_pictures
 from tests.harness import numpy
 
 LABELS = ("ant", "bee", "cat", "dog")
@@ -53,6 +54,15 @@ def test_a_picture_may_come_in_any_form(model, path, form):
     (found,) = model.classify(form(path), top=4)
     (expected,) = model.classify([PIXELS[0]], top=4)
     assert found == expected
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_logits_that_are_not_finite_name_nothing(value):
+    def logits(pictures):
+        return np.array([[1.0, value]])
+
+    with pytest.raises(WeightsError, match="logits are not finite, so no class can be named; load"):
+        classify_pictures([0.0], logits, ["cat", "dog"], 1, 1)
 
 
 def test_predictions_are_the_softmax_of_the_logits_from_the_most_probable(model):
