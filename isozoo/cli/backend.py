@@ -1,4 +1,4 @@
-"""Starts Keras for the commands that need it: on the backend asked for, and quietly."""
+"""Starts Keras, or the runtime of an export, for the commands that need it, and quietly."""
 
 from __future__ import annotations
 
@@ -10,13 +10,21 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+import isozoo
 from isozoo.errors import IsozooError, MissingExtraError
+
+if TYPE_CHECKING:
+    from isozoo.export import ExportedClassifier
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
 # TensorFlow's native log, as it looks before anything in Python can configure it.
-_START_UP_NOTE = re.compile(rb"WARNING: All log messages before absl|[IWE]\d{4} \d\d:")
+_START_UP_NOTE = re.compile(
+    rb"WARNING: All log messages before absl|[IWE]\d{4} \d\d:|To enable the following instructions"
+    rb"|INFO: Created TensorFlow Lite XNNPACK delegate"
+)
 
 
 def start(asked: str | None) -> None:
@@ -44,11 +52,29 @@ def start(asked: str | None) -> None:
                 f"asked for --backend {asked}, which is not installed; pip install {asked}"
             )
         os.environ["KERAS_BACKEND"] = asked
-    # Read by TensorFlow's native side. It reports an absent GPU as an error, so only 3 is quiet;
-    # errors that matter are raised as exceptions. A value set by the user wins.
-    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "3":
-        with _without_start_up_notes():
-            importlib.import_module("keras")
+    with _without_start_up_notes():
+        importlib.import_module("keras")
+
+
+def open_exported(name: str, asked: str | None) -> ExportedClassifier | None:
+    """Open an exported folder in its runtime; None if the name stands for weights.
+
+    Args:
+        name: Name or folder of weights, or exported folder.
+        asked: The Keras backend that was asked for, which an export does not run on.
+
+    Raises:
+        IsozooError: One was asked for, or as `load_exported` raises it.
+    """
+    if not isozoo.export.means_export(name):
+        return None
+    if asked is not None:
+        raise IsozooError(
+            f"asked for --backend {asked}, but {name} is an export, which runs in its own runtime; "
+            "leave out --backend"
+        )
+    with _without_start_up_notes():
+        return isozoo.export.load_exported(name)
 
 
 @contextlib.contextmanager
@@ -58,6 +84,11 @@ def _without_start_up_notes() -> Iterator[None]:
     What TensorFlow 2.21 logs while its libraries are loaded heeds no variable, so the file
     descriptor itself is held for that long.
     """
+    # Read by TensorFlow's native side. It reports an absent GPU as an error, so only 3 is quiet;
+    # errors that matter are raised as exceptions. A value set by the user wins.
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") != "3":
+        yield
+        return
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as held:

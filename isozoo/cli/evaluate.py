@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import isozoo
-from isozoo.cli import output
+from isozoo.cli import backend, output
 
 if TYPE_CHECKING:
     from isozoo.training import Evaluation
@@ -37,8 +37,8 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Evaluate and print each number beside the one that was reported."""
     options: dict[str, Any] = {}
-    if isozoo.export.means_export(args.name):
-        network = isozoo.export.load_exported(args.name)
+    network = backend.open_exported(args.name, args.backend)
+    if network is not None:
         options = {"network": network, "tolerance": network.accuracy_tolerance}
     result = isozoo.training.evaluate(args.name, args.data, args.split, **options)
     if args.json:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import isozoo
 from isozoo.cli import output
+from isozoo.cli.arguments import positive
 from isozoo.export.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -37,10 +38,10 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         help="for int8: folder of a few hundred pictures like those it will see",
     )
     parser.add_argument(
-        "--image-size", type=int, metavar="N", help="side of the images (the preprocessing's)"
+        "--image-size", type=positive, metavar="N", help="side of the images (the preprocessing's)"
     )
     parser.add_argument(
-        "--batch-size", type=int, metavar="N", help="fix the images in a batch (any number)"
+        "--batch-size", type=positive, metavar="N", help="fix the images in a batch (any number)"
     )
     parser.add_argument("--json", action="store_true", help="print what was written as JSON")
     return parser
@@ -50,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
     """Export, and print what was written."""
     from rich.console import Console
 
+    # What cannot be done is said before weights are fetched.
+    isozoo.export.check_request(args.out, args.format, args.dtype, args.calibration)
     model = isozoo.load(args.name)
     with Console(stderr=True).status(f"Exporting to {FORMATS[args.format].title}"):
         sidecar = isozoo.export.export_model(

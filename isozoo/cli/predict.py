@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import isozoo
-from isozoo.cli import output
+from isozoo.cli import backend, output
+from isozoo.cli.arguments import positive
 from isozoo.errors import ImageError
 
 if TYPE_CHECKING:
@@ -57,10 +58,10 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         help="name or folder of weights, or exported folder (%(default)s)",
     )
     parser.add_argument(
-        "--top", type=_positive, default=5, help="how many labels to show (%(default)s)"
+        "--top", type=positive, default=5, help="how many labels to show (%(default)s)"
     )
     parser.add_argument(
-        "--batch-size", type=_positive, default=32, help="pictures at once (%(default)s)"
+        "--batch-size", type=positive, default=32, help="pictures at once (%(default)s)"
     )
     parser.add_argument("--json", action="store_true", help="print the predictions as JSON")
     return parser
@@ -74,7 +75,7 @@ def needs_keras(args: argparse.Namespace) -> bool:
 def run(args: argparse.Namespace) -> int:
     """Classify the pictures and print what was found."""
     sources = _sources(args.images)
-    model = isozoo.export.open_classifier(args.model)
+    model = backend.open_exported(args.model, args.backend) or isozoo.load(args.model)
     outcomes = list(_watched(_outcomes(model, sources, args.top, args.batch_size), len(sources)))
     if args.json:
         output.print_json(_report(args.model, outcomes))
@@ -86,13 +87,6 @@ def run(args: argparse.Namespace) -> int:
     if failures:
         output.remark(f"{len(failures)} of {len(outcomes)} pictures could not be classified")
     return 1 if failures else 0
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
-    return number
 
 
 def _sources(arguments: Sequence[str]) -> list[Source]:

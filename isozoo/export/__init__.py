@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from isozoo.export.formats import FORMATS, Format
     from isozoo.export.opening import means_export, open_classifier
     from isozoo.export.sidecar import Sidecar, is_exported, read_sidecar
-    from isozoo.export.writing import export_model
+    from isozoo.export.writing import check_request, export_model
 
 __all__ = [
     "FORMATS",
     "ExportedClassifier",
     "Format",
     "Sidecar",
+    "check_request",
     "export_model",
     "is_exported",
     "load_exported",
@@ -33,6 +34,7 @@ _HOME = {
     "ExportedClassifier": "exported",
     "Format": "formats",
     "Sidecar": "sidecar",
+    "check_request": "writing",
     "export_model": "writing",
     "is_exported": "sidecar",
     "load_exported": "exported",

@@ -61,8 +61,11 @@ class Runtime:
     def __init__(
         self, folder: Path, dtype: str, threads: int | None = None, precision: str | None = None
     ):
+        interpreter = _interpreter(folder / FILE, threads)
+        # What cannot be run is to be refused now, and what is said of the processor said now.
+        interpreter.allocate_tensors()
         # By its signature, as the tensors inside have names that the converter makes up.
-        self._serve = _interpreter(folder / FILE, threads).get_signature_runner()
+        self._serve = interpreter.get_signature_runner()
         (self.input_name,) = self._serve.get_input_details()
         (self.output_name,) = self._serve.get_output_details()
 

@@ -96,21 +96,18 @@ def export_model(
         >>> exported.labels, exported(np.zeros((3, 32, 32, 3))).shape
         (('cat', 'dog'), (3, 2))
     """
-    form = format_named(format)
-    form.check_dtype(dtype)
-    form.check_backend(keras.backend.backend())
-    form.check_writer(dtype)
-    form.check_runtime()
+    form = check_request(directory, format, dtype, calibration)
     for what, number in (("batch_size", batch_size), ("image_size", image_size)):
         if number is not None and number < 1:
             raise ValueError(f"{what} must be at least 1, got {number}")
     target = Path(directory).expanduser().resolve()
-    _refuse_foreign(target)
     reference = _reference(model, image_size)
     check_finite(named_values(reference), "the model")
     # The metrics are of the weights in their own precision, as the sidecar says.
     said = provenance_of(reference, any_dtype=True)
-    batches = _calibration(form, dtype, calibration, reference)
+    batches: Sequence[np.ndarray] = ()
+    if calibration is not None:
+        batches = calibration_batches(calibration, reference.preprocessing, form.layout)
     with atomic_directory(target) as folder:
         job = _job(reference, form, dtype, batches, batch_size, said)
         form.implementation.write(job, folder)
@@ -126,6 +123,41 @@ def export_model(
         sidecar = dataclasses.replace(sidecar, difference=difference)
         (folder / SIDECAR).write_text(sidecar.to_json(), encoding="utf-8")
     return sidecar
+
+
+def check_request(
+    directory: str | os.PathLike[str], format: str, dtype: str, calibration: Any = None
+) -> Format:
+    """Refuse what could be exported from no network at all.
+
+    Args:
+        directory: Folder to write.
+        format: A key of `isozoo.export.FORMATS`.
+        dtype: One of the format's dtypes.
+        calibration: Pictures, or a folder of them, which is not opened yet; None for none.
+
+    Returns:
+        The format.
+
+    Raises:
+        UnknownNameError: There is no such format.
+        ExportError: As `export_model` raises it, but for what depends on the network.
+        MissingExtraError: A library is not installed.
+    """
+    form = format_named(format)
+    form.check_dtype(dtype)
+    form.check_backend(keras.backend.backend())
+    form.check_writer(dtype)
+    form.check_runtime()
+    if dtype != "int8" and calibration is not None:
+        raise ExportError(f"calibration is for dtype int8, and {dtype} was asked for")
+    if dtype == "int8" and calibration is None:
+        raise ExportError(
+            "int8 needs pictures to measure the ranges of its numbers on: give calibration "
+            "(`--calibration DIR`), a folder of a few hundred pictures like those it will see"
+        )
+    _refuse_foreign(Path(directory).expanduser().resolve())
+    return form
 
 
 def _refuse_foreign(target: Path) -> None:
@@ -157,21 +189,6 @@ def _reference(model: Classifier, image_size: int | None) -> Classifier:
     size = image_size or sides[0] or model.preprocessing.size
     shape = in_data_format((size, size), model.architecture.channels, "channels_last")
     return adapt(model, dtype="float32", data_format="channels_last", input_shape=shape)
-
-
-def _calibration(
-    form: Format, dtype: str, pictures: Any, reference: Classifier
-) -> Sequence[np.ndarray]:
-    if dtype != "int8":
-        if pictures is not None:
-            raise ExportError(f"calibration is for dtype int8, and {dtype} was asked for")
-        return ()
-    if pictures is None:
-        raise ExportError(
-            "int8 needs pictures to measure the ranges of its numbers on: give calibration "
-            "(`--calibration DIR`), a folder of a few hundred pictures like those it will see"
-        )
-    return calibration_batches(pictures, reference.preprocessing, form.layout)
 
 
 def _job(

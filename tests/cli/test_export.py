@@ -66,13 +66,31 @@ def test_everything_is_passed_on(isozoo_command, network, tmp_path, monkeypatch)
     assert (told["bytes"], told["calibration"], told["input"]["shape"][0]) == (1234, 12, 4)
 
 
-def test_what_cannot_be_exported_is_one_line(isozoo_command, network, tmp_path):
+def test_what_cannot_be_exported_is_one_line_before_anything_is_loaded(
+    isozoo_command, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(isozoo, "load", None)
+    (tmp_path / "thesis.tex").write_text("words")
+    for options, match in {
+        ("litert", "--dtype", "int8"): "int8 needs pictures to measure the ranges of its numbers",
+        ("saved_model", "--dtype", "int8"): "a SavedModel cannot be exported as int8",
+        ("saved_model",): f"cannot export to {tmp_path}: it would replace thesis.tex",
+    }.items():
+        found = isozoo_command("export", "my-net", "--out", tmp_path, "--format", *options)
+        assert found.code == 2
+        assert found.err.startswith(f"isozoo: {match}")
+        assert found.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--image-size", "0"), ("--batch-size", "-1"), ("--batch-size", "x")]
+)
+def test_a_size_that_is_none(isozoo_command, tmp_path, option, value):
     found = isozoo_command(
-        "export", "my-net", "--format", "litert", "--dtype", "int8", "--out", tmp_path / "o"
+        "export", "n", "--format", "onnx", "--out", tmp_path / "o", option, value
     )
     assert found.code == 2
-    assert found.err.startswith("isozoo: int8 needs pictures to measure the ranges of its numbers")
-    assert found.err.count("\n") == 1
+    assert f"argument {option}: " in found.err.splitlines()[-1]
 
 
 def test_a_format_that_is_none(isozoo_command, tmp_path):
@@ -87,6 +105,28 @@ def test_predict_takes_an_exported_folder(isozoo_command, pets, tmp_path):
     assert (found.code, found.err) == (0, "")
     (image,) = json.loads(found.out)["images"]
     assert sorted(item["label"] for item in image["predictions"]) == ["cat", "dog"]
+
+
+@pytest.mark.parametrize("command", [("predict", "a.png", "--model"), ("evaluate", "--data", "d")])
+def test_a_backend_that_an_export_does_not_run_on(isozoo_command, pets, command):
+    found = isozoo_command(*command, pets, "--backend", "tensorflow")
+    assert found.code == 2
+    assert found.err.startswith("isozoo: asked for --backend tensorflow, but ")
+    assert found.err.endswith("which runs in its own runtime; leave out --backend\n")
+
+
+def test_a_fresh_process_says_nothing_but_the_answer(pets, tmp_path, python):
+    """Whichever runtime starts: TensorFlow and LiteRT would speak of processors."""
+    Image.new("RGB", (40, 40), "red").save(tmp_path / "a.png")
+    model = Classifier(architecture("isonet-8", classes=2), labels=["cat", "dog"])
+    export_model(model, tmp_path / "litert", "litert")
+    program = (
+        "import sys; from isozoo.cli import main; "
+        "print([main(['predict', sys.argv[1], '--model', name]) for name in sys.argv[2:]])"
+    )
+    ran = python("-c", program, str(tmp_path / "a.png"), str(tmp_path / "litert"), str(pets))
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.splitlines()[-1] == "[0, 0]"
 
 
 def test_a_damaged_export_is_refused(isozoo_command, pets, tmp_path):
