@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from isozoo.orthogonality.derivative import with_gradient
 from isozoo.orthogonality.phases import frequency_grid, phases_of
 
 
@@ -24,8 +25,7 @@ def fourier(kernel: Any, strides: tuple[int, int]) -> Any:
     phases, transform = transformed(kernel, strides)
     weight = transform.weight
 
-    @ops.custom_gradient
-    def penalty(*flat):
+    def forward(*flat):
         mean, real, imaginary = transform.forward(flat)
         eye = ops.eye(n, dtype=mean.dtype)
         at_zero = ops.matmul(mean, ops.transpose(mean)) - eye
@@ -36,18 +36,18 @@ def fourier(kernel: Any, strides: tuple[int, int]) -> Any:
         antisymmetric = half - flipped
         squares = ops.sum(ops.square(symmetric)) + ops.sum(ops.square(antisymmetric))
         value = weight * squares + 0.5 * weight * ops.sum(ops.square(at_zero))
+        return value, ((mean, at_zero), (real, imaginary, both), (symmetric, antisymmetric))
 
-        def gradient(*args, upstream=None):
-            scale = 2.0 * weight * (args[-1] if upstream is None else upstream)
-            # Gauss: a complex product by three real ones.
-            first = ops.matmul(symmetric + antisymmetric, real)
-            second = ops.matmul(symmetric, imaginary - real)
-            third = ops.matmul(antisymmetric, both)
-            parts = transform.back(ops.matmul(at_zero, mean), first - third, first + second)
-            return tuple(scale * part for part in parts)
+    def backward(_, known):
+        (mean, at_zero), (real, imaginary, both), (symmetric, antisymmetric) = known
+        # Gauss: a complex product by three real ones.
+        first = ops.matmul(symmetric + antisymmetric, real)
+        second = ops.matmul(symmetric, imaginary - real)
+        third = ops.matmul(antisymmetric, both)
+        parts = transform.back(ops.matmul(at_zero, mean), first - third, first + second)
+        return [2.0 * weight * part for part in parts]
 
-        return value, gradient
-
+    penalty = with_gradient(forward, backward)
     return penalty(*(ops.reshape(phase, (-1, n * r)) for phase in phases))
 
 

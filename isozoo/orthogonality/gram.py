@@ -7,6 +7,7 @@ from typing import Any
 
 from keras import ops
 
+from isozoo.orthogonality.derivative import with_gradient
 from isozoo.orthogonality.phases import phases_of
 
 
@@ -20,22 +21,19 @@ def gram(kernel: Any, strides: tuple[int, int]) -> Any:
     n = kernel.shape[2]
     phases, sizes = phases_of(kernel, strides)
 
-    @ops.custom_gradient
-    def penalty(*flat):
+    def forward(*flat):
         grams = _lag_grams(flat, sizes, n)
         weights = {lag: 0.5 if lag == (0, 0) else 1.0 for lag in grams}
         value = sum(weights[lag] * ops.sum(ops.square(gram)) for lag, gram in grams.items())
+        return value, grams
 
-        def gradient(*args, upstream=None):
-            # TensorFlow and JAX pass the upstream gradient by position, PyTorch by name.
-            scale = 2.0 * (args[-1] if upstream is None else upstream)
-            return tuple(
-                scale * ops.matmul(_block_toeplitz(grams, size, n), part)
-                for part, size in zip(flat, sizes, strict=True)
-            )
+    def backward(flat, grams):
+        return [
+            2.0 * ops.matmul(_block_toeplitz(grams, size, n), part)
+            for part, size in zip(flat, sizes, strict=True)
+        ]
 
-        return value, gradient
-
+    penalty = with_gradient(forward, backward)
     return penalty(*(ops.reshape(phase, (-1, kernel.shape[3])) for phase in phases))
 
 

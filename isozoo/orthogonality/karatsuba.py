@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from isozoo.orthogonality.derivative import with_gradient
 from isozoo.orthogonality.gram import gram
 from isozoo.orthogonality.phases import frequency_grid, phase_sizes, taps_of
 
@@ -39,47 +40,44 @@ def karatsuba(kernel: Any, strides: tuple[int, int]) -> Any:
     n, r = kernel.shape[2:]
     plan = _Plan.of(tuple(kernel.shape[:2]), strides, keras.backend.standardize_dtype(kernel.dtype))
 
-    def sums(rows, flat):
-        return ops.reshape(ops.matmul(rows, flat), (-1, n, r))
-
-    def mixed(matrix, grams):
-        return ops.reshape(
-            ops.matmul(matrix, ops.reshape(grams, (matrix.shape[1], n * n))), (-1, n, n)
-        )
-
-    @ops.custom_gradient
-    def penalty(flat):
-        first, own, second = (sums(rows, flat) for rows in plan.rows)
+    def forward(flat):
+        first, own, second = (ops.reshape(ops.matmul(rows, flat), (-1, n, r)) for rows in plan.rows)
         squares = ops.matmul(own, flipped(own))
         products = ops.matmul(first, flipped(second))
         lags = mixed(plan.of_squares, squares) + mixed(plan.of_products, products)
         lags = lags + mixed(plan.of_flipped, flipped(products))
         lags = lags - ops.multiply(plan.zero, ops.eye(n, dtype=lags.dtype))
         value = ops.sum(ops.multiply(plan.weights, ops.square(lags)))
+        return value, (first, own, second, lags)
 
-        def gradient(*args, upstream=None):
-            scale = 2.0 * (args[-1] if upstream is None else upstream)
-            opposite = flipped(lags)
-            by_square, by_product = (
-                mixed(ahead.T, lags) + mixed(behind.T, opposite)
-                for ahead, behind in (
-                    (plan.of_squares, plan.behind(plan.of_squares)),
-                    (plan.of_products, plan.behind(plan.of_flipped)),
-                )
+    def backward(_, known):
+        first, own, second, lags = known
+        by_square, by_product = (
+            mixed(ahead.T, lags) + mixed(behind.T, flipped(lags))
+            for ahead, behind in (
+                (plan.of_squares, plan.behind(plan.of_squares)),
+                (plan.of_products, plan.behind(plan.of_flipped)),
             )
-            parts = (
-                ops.matmul(by_product, second),
-                ops.matmul(by_square, own),
-                ops.matmul(flipped(by_product), first),
-            )
-            return scale * sum(
-                ops.matmul(rows.T, ops.reshape(part, (rows.shape[0], n * r)))
-                for rows, part in zip(plan.rows, parts, strict=True)
-            )
+        )
+        parts = (
+            ops.matmul(by_product, second),
+            ops.matmul(by_square, own),
+            ops.matmul(flipped(by_product), first),
+        )
+        gradients = (
+            ops.matmul(2.0 * rows.T, ops.reshape(part, (len(rows), n * r)))
+            for rows, part in zip(plan.rows, parts, strict=True)
+        )
+        return [sum(gradients)]
 
-        return value, gradient
+    return with_gradient(forward, backward)(ops.reshape(kernel, (-1, n * r)))
 
-    return penalty(ops.reshape(kernel, (-1, n * r)))
+
+def mixed(matrix: np.ndarray, grams: Any) -> Any:
+    """Return the sums of n x n matrices `(count, n, n)` that each row of `matrix` says."""
+    # No -1: there may be no matrices.
+    flat = ops.reshape(grams, (matrix.shape[1], math.prod(grams.shape[1:])))
+    return ops.reshape(ops.matmul(matrix, flat), (-1, *grams.shape[1:]))
 
 
 def flipped(matrices: Any) -> Any:

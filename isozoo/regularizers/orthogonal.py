@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from isozoo.orthogonality import PROBE
-from isozoo.regularizers.penalty import check_options, pair, prepared_penalty
+from isozoo.regularizers.penalty import check_options, pair, penalty_dtype, prepared_penalty
 
 
 @keras.saving.register_keras_serializable(package="isozoo")
@@ -108,7 +108,7 @@ class OrthogonalConv(keras.regularizers.Regularizer):
         return ops.cond(
             due,
             lambda: self.every * self.factor * compute(),
-            lambda: ops.zeros((), keras.backend.result_type(x.dtype, "float32")),
+            lambda: ops.zeros((), penalty_dtype(x)),
         )
 
     def get_config(self) -> dict:

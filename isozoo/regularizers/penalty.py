@@ -102,7 +102,7 @@ def prepared_penalty(
     So the generator's state moves on outside of the branch in which the function may be called.
     """
     kernel = ops.convert_to_tensor(kernel)
-    kernel = ops.cast(kernel, keras.backend.result_type(kernel.dtype, "float32"))
+    kernel = ops.cast(kernel, penalty_dtype(kernel))
     strides = pair(strides)
     check_options(tuple(kernel.shape), strides, condition, method, groups, probes)
     if condition == "exact":
@@ -120,6 +120,12 @@ def prepared_penalty(
     dtype = keras.backend.standardize_dtype(kernel.dtype)
     compute = traced(name, tuple(parts[0].shape), dtype, strides)
     return lambda: sum(compute(part) for part in parts)
+
+
+def penalty_dtype(kernel) -> str:
+    """Return the dtype that a kernel's penalty is computed in."""
+    # Not Keras's result_type, which on PyTorch never answers float64.
+    return "float64" if keras.backend.standardize_dtype(kernel.dtype) == "float64" else "float32"
 
 
 def check_options(

@@ -84,6 +84,41 @@ GRADIENTS = {
     "torch": torch_gradient,
 }
 
+
+def tensorflow_second(function, value: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    import tensorflow as tf
+
+    def slope(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            result = function(x)
+        return tf.reduce_sum(tape.gradient(result, x) * direction)
+
+    return tensorflow_gradient(slope, value)
+
+
+def jax_second(function, value: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    import jax
+
+    return jax_gradient(lambda x: (jax.grad(function)(x) * direction).sum(), value)
+
+
+def torch_second(function, value: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    import torch
+
+    def slope(x):
+        (gradient,) = torch.autograd.grad(function(x), x, create_graph=True)
+        return (gradient * torch.tensor(direction)).sum()
+
+    return torch_gradient(slope, value)
+
+
+SECOND = {
+    "tensorflow": tensorflow_second,
+    "jax": jax_second,
+    "torch": torch_second,
+}
+
 RECIPE = {
     "tag": "backends",
     "dataset": "noise",
@@ -111,6 +146,28 @@ def of_kernels() -> dict[str, np.ndarray]:
                 numbers[f"{key} penalty"] = keras.ops.convert_to_numpy(value)
                 numbers[f"{key} gradient"] = gradient(penalty, kernel)
     return numbers
+
+
+def of_slopes() -> dict[str, np.ndarray]:
+    """Return derivatives of the slope of penalties along a direction: second derivatives."""
+    numbers = {}
+    second = SECOND[keras.backend.backend()]
+    for shape, strides in KERNELS[:2]:
+        for method in METHODS:
+
+            def penalty(kernel, strides=strides, method=method):
+                return orthogonality_penalty(kernel, strides, method=method)
+
+            kernel, direction = drawn(str(shape), shape) / np.float32(4), drawn("slope", shape)
+            numbers[f"kernel {shape} {strides} {method} slope"] = second(penalty, kernel, direction)
+    return numbers
+
+
+def of_dtypes() -> dict[str, np.ndarray]:
+    """Return the bytes of a number of a kernel, given as float64, and of its penalty."""
+    kernel = keras.ops.convert_to_tensor(drawn("dtype", (1, 1, 2, 2)).astype("float64"))
+    values = [kernel, *(orthogonality_penalty(kernel, method=method) for method in METHODS)]
+    return {"dtypes": np.array([keras.ops.convert_to_numpy(value).itemsize for value in values])}
 
 
 def of_images() -> dict[str, np.ndarray]:
@@ -187,7 +244,7 @@ def of_network(name: str) -> dict[str, np.ndarray]:
 
 
 def main(path: str) -> None:
-    numbers = of_kernels() | of_images() | of_states()
+    numbers = of_kernels() | of_slopes() | of_dtypes() | of_images() | of_states()
     for name in NETWORKS:
         numbers |= of_network(name)
     np.savez_compressed(path, allow_pickle=False, **numbers)

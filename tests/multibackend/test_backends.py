@@ -55,6 +55,11 @@ def test_the_numbers_are_the_same(numbers, golden, what):
         )
 
 
+def test_the_penalty_is_computed_in_the_precision_of_the_kernel(numbers):
+    kernel, *penalties = numbers["dtypes"]  # JAX makes float32 of float64, unless told otherwise
+    assert penalties == [kernel] * len(penalties)
+
+
 def test_both_methods_of_the_penalty_agree(numbers):
     for key in [key for key in numbers if " gram " in key]:
         other = numbers[key.replace(" gram ", " convolution ")]
