@@ -110,6 +110,29 @@ def test_what_depends_on_each_image_is_refused(family):
         Classifier(described(family)).fuse()
 
 
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [
+        ("resnet", "stem_bn/gamma"),
+        ("r-isonet", "s1_b1_f_shared_scalar/scale"),
+        ("r-isonet", "s1_b1_f_b_relu/shift"),
+        ("r-isonet", "s1_b1_f_a_relu/shift"),
+    ],
+)
+def test_a_layer_of_another_name_is_not_left_out_in_silence(monkeypatch, name, variable):
+    def renamed(model):
+        values = named_values(model)
+        return {key.replace(variable, "other/value"): value for key, value in values.items()}
+
+    model = trained(described(name, bottleneck=True))
+    assert variable in named_values(model)
+    monkeypatch.setattr("isozoo.models.fusing.named_values", renamed)
+    with pytest.raises(
+        ValueError, match=r"other/value.* would be neither kept nor part of another"
+    ):
+        model.fuse()
+
+
 def test_a_value_that_becomes_infinite_is_refused():
     model = trained(described("resnet"))
     model.backbone.get_layer("stem_bn").gamma.assign(np.full(16, 3e38))
