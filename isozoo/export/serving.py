@@ -17,9 +17,8 @@ class FoldableSReLU(SReLU):
 
     Runtimes know no convolution with a shifted hinge, but merge a bias, a ReLU and an addition
     into the convolution before them. It rounds twice where `max(x, b)` does not round. `fuse` goes
-    further and carries the shifts on into later biases, which is a few per cent faster still, but
-    leaves numbers of larger range behind, and with them three to eight times the error of bfloat16
-    and int8.
+    further and carries the shifts on into later biases, but leaves numbers of larger range behind,
+    and with them a larger error in bfloat16 and int8.
     """
 
     def call(self, x, training: bool = False):

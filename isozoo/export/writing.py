@@ -69,7 +69,7 @@ def export_model(
             pictures; a few hundred are enough, and 300 are taken of more.
         image_size: Side of the images; the network's own if it is fixed, or else its
             preprocessing's, if None. The preprocessing follows.
-        batch_size: Images in a batch; any number if None. Runtimes run either as fast.
+        batch_size: Images in a batch; any number if None.
 
     Returns:
         What the folder says of itself.
