@@ -39,7 +39,13 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "--against", nargs="+", default=[], metavar="RIVAL", help="whom to compare them with"
     )
     parser.add_argument("--suite", type=Path, metavar="FILE", help="run the rows of a suite.toml")
-    parser.add_argument("--rows", nargs="+", default=[], metavar="KEY", help="only these rows")
+    parser.add_argument(
+        "--rows",
+        nargs="+",
+        default=[],
+        metavar="KEY",
+        help="only these rows; FILE of --out keeps others",
+    )
     parser.add_argument("--batch-size", type=int, metavar="N", help="images at once (16)")
     parser.add_argument("--image-size", type=int, metavar="PX", help="side (the network's own)")
     parser.add_argument("--rounds", type=int, metavar="N", help="repetitions that count (9)")

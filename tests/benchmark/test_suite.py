@@ -211,9 +211,44 @@ def test_a_file_that_is_no_toml_is_named(tmp_path):
         Suite.read(tmp_path / "s.toml")
 
 
-def test_the_projects_own_suite_can_be_read(root, monkeypatch):
+@pytest.mark.parametrize("name", ["suite", "quick"])
+def test_the_projects_own_suites_can_be_read(root, monkeypatch, name):
     monkeypatch.chdir(root)
-    suite = Suite.read("benchmarks/suite.toml")
-    assert tomllib.loads((root / "benchmarks/suite.toml").read_text())["title"] == suite.title
+    suite = Suite.read(f"benchmarks/{name}.toml")
+    assert tomllib.loads((root / f"benchmarks/{name}.toml").read_text())["title"] == suite.title
     for row in suite.rows:
-        assert row.tasks({"data": "pictures"})
+        assert [task.label for task in row.tasks({"data": "pictures"})] == row.labels
+
+
+def test_the_small_suite_has_every_measure_and_kind_of_contender_of_the_large(root, monkeypatch):
+    monkeypatch.chdir(root)
+
+    def kinds(name):
+        tasks = [
+            task
+            for row in Suite.read(f"benchmarks/{name}.toml").rows
+            for task in row.tasks({"data": "pictures"})
+        ]
+        return {
+            (task.measure, task.contender.source, variant)
+            for task in tasks
+            for variant in (*task.contender.variants, task.contender.name.partition("@")[2])
+        }
+
+    assert kinds("suite") <= kinds("quick")
+
+
+@pytest.mark.parametrize("memory_format", ["", "@channels_last"])
+def test_goals_against_pytorch_are_against_both_memory_formats(root, memory_format):
+    goals = [
+        (row, goal)
+        for row in Suite.read(root / "benchmarks/suite.toml").rows
+        if row.measure != "penalty"  # which has no images
+        for goal in row.goals
+        if any("pytorch" in rival for rival in goal.rivals)
+    ]
+    assert len(goals) == 4
+    for row, goal in goals:
+        rival = f"benchmarks/pytorch.py:{row.key.partition('-')[2]}{memory_format}"
+        assert rival in goal.rivals
+        assert rival in row.against
