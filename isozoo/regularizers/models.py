@@ -33,17 +33,25 @@ def is_constrained(layer: keras.layers.Conv2D) -> bool:
 
 
 def convolutions(model: keras.Model) -> list[keras.layers.Conv2D]:
-    """Return the 2-D convolutions of a model, nested models included, in the order of layers."""
-    found: list[keras.layers.Conv2D] = []
+    """Return the 2-D convolutions of a model, nested models included, in the order of layers.
+
+    One that several nested models share is there once.
+    """
+    found: dict[int, keras.layers.Conv2D] = {}
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            found.extend(convolutions(layer))
+            found |= {id(each): each for each in convolutions(layer)}
         elif isinstance(layer, keras.layers.Conv2D):
-            found.append(layer)
-    return found
+            found[id(layer)] = layer
+    return list(found.values())
 
 
-def model_penalty(model: keras.Model, condition: str = "paper", method: str | None = None):
+def model_penalty(
+    model: keras.Model,
+    condition: str = "paper",
+    method: str | None = None,
+    seed: int | keras.random.SeedGenerator | None = None,
+):
     """Return the total penalty of a model's convolutions, without any factor.
 
     It measures networks that were trained without the penalty too, and is 0 for an isometric
@@ -53,6 +61,8 @@ def model_penalty(model: keras.Model, condition: str = "paper", method: str | No
         model: Any built Keras model; convolutions that `is_constrained` refuses are left out.
         condition: See `orthogonality_penalty`.
         method: See `orthogonality_penalty`.
+        seed: See `orthogonality_penalty`; kernels of one shape draw the same images from an
+            integer, others from a `keras.random.SeedGenerator`.
 
     Returns:
         A scalar tensor; 0 if the model has no constrained convolution.
@@ -66,7 +76,9 @@ def model_penalty(model: keras.Model, condition: str = "paper", method: str | No
     """
     return sum(
         (
-            orthogonality_penalty(layer.kernel, layer.strides, condition, method, layer.groups)
+            orthogonality_penalty(
+                layer.kernel, layer.strides, condition, method, layer.groups, seed=seed
+            )
             for layer in convolutions(model)
             if is_constrained(layer)
         ),

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import keras
 from keras import ops
 
 from isozoo.orthogonality import PROBE
-from isozoo.regularizers.penalty import check_options, pair, penalty_dtype, prepared_penalty
+from isozoo.regularizers.penalty import (
+    check_options,
+    check_whole,
+    pair,
+    penalty_dtype,
+    prepared_penalty,
+)
 
 
 @keras.saving.register_keras_serializable(package="isozoo")
@@ -34,9 +42,9 @@ class OrthogonalConv(keras.regularizers.Regularizer):
         seed: Seed of all that is random; one at random if None.
 
     Raises:
-        ValueError: `factor` is negative, a stride, `groups`, `probes` or `every` is below 1, the
-            condition or method is unknown, or `probes` is given to another method; when called,
-            that Keras does not know of `seed_generator`.
+        ValueError: `factor` is negative or not finite, a stride, `groups`, `probes` or `every` is
+            no whole number from 1, the condition or method is unknown, or `probes` is given to
+            another method; when called, that Keras does not know of `seed_generator`.
 
     Reference:
         Qi et al., "Deep Isometric Learning for Visual Recognition", ICML 2020.
@@ -61,10 +69,9 @@ class OrthogonalConv(keras.regularizers.Regularizer):
         every: int = 1,
         seed: int | None = None,
     ):
-        if factor < 0:
-            raise ValueError(f"OrthogonalConv: factor must be at least 0, got {factor}")
-        if every < 1:
-            raise ValueError(f"every must be at least 1, got {every}")
+        if not 0 <= factor < math.inf:
+            raise ValueError(f"OrthogonalConv: factor must be at least 0 and finite, got {factor}")
+        check_whole("every", every)
         self.strides = pair(strides)
         check_options((1, 1, 1, groups), self.strides, condition, method, groups, probes)
         self.factor = factor

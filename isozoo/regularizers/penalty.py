@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable
 from typing import Any
 
@@ -23,8 +24,8 @@ CONDITIONS = ("paper", "exact")
 
 
 def pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    """Return strides as a pair, one of each axis."""
-    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
+    """Return strides as a pair, one of each axis; whole numbers are checked for elsewhere."""
+    return (value, value) if isinstance(value, numbers.Number) else (value[0], value[1])
 
 
 def orthogonality_penalty(
@@ -71,9 +72,9 @@ def orthogonality_penalty(
         A scalar tensor, at least 0.
 
     Raises:
-        ValueError: The kernel is not of rank 4, a stride is below 1, `groups` does not divide the
-            filters, the condition or method is unknown, or `probes` is below 1 or given to another
-            method than `"probe"`.
+        ValueError: The kernel is not of rank 4, a stride, `groups` or `probes` is no whole number
+            from 1, `groups` does not divide the filters, the condition or method is unknown, or
+            `probes` is given to another method than `"probe"`.
 
     Reference:
         Qi et al., "Deep Isometric Learning for Visual Recognition", ICML 2020, equation 6.
@@ -142,20 +143,27 @@ def check_options(
             f"the orthogonality penalty is for 2-D convolution kernels "
             f"(height, width, channels, filters); got shape {shape}"
         )
-    if min(strides) < 1:
-        raise ValueError(f"strides must be at least 1, got {strides}")
+    check_whole("strides", *strides)
     if condition not in CONDITIONS:
         raise ValueError(f"unknown condition '{condition}'; known: {', '.join(CONDITIONS)}")
     known = (*METHODS, PROBE)
     if method is not None and method not in known:
         raise ValueError(f"unknown method '{method}'; known: {', '.join(known)}")
-    if groups < 1:
-        raise ValueError(f"groups must be at least 1, got {groups}")
+    check_whole("groups", groups)
     if shape[-1] % groups:
         raise ValueError(f"{groups} groups do not divide {shape[-1]} filters")
     if probes is not None and method != PROBE:
         raise ValueError(
             f"probes means nothing to method {method!r}, only to '{PROBE}'; remove it or choose it"
         )
-    if probes is not None and probes < 1:
-        raise ValueError(f"probes must be at least 1, got {probes}")
+    if probes is not None:
+        check_whole("probes", probes)
+
+
+def check_whole(name: str, *values: int) -> None:
+    """Refuse anything but whole numbers from 1."""
+    given = values[0] if len(values) == 1 else values
+    if any(isinstance(value, bool) or not isinstance(value, numbers.Integral) for value in values):
+        raise ValueError(f"{name} must be whole, got {given!r}")
+    if min(values) < 1:
+        raise ValueError(f"{name} must be at least 1, got {given}")

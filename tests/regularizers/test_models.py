@@ -9,6 +9,7 @@ from isozoo.models import architecture
 from isozoo.models.backbone import Backbone
 from isozoo.regularizers import (
     CONDITIONS,
+    OrthogonalConv,
     convolutions,
     is_constrained,
     model_penalty,
@@ -57,6 +58,15 @@ def test_the_penalty_of_a_model_is_the_sum_over_its_constrained_convolutions():
         expected = sum(float(orthogonality_penalty(part, 1, condition)) for part in parts)
         expected += float(orthogonality_penalty(strided.kernel, 2, condition))
         np.testing.assert_allclose(float(model_penalty(model, condition)), expected, rtol=1e-5)
+
+
+def test_a_convolution_that_a_nested_model_shares_counts_once():
+    shared = keras.layers.Conv2D(4, 3, padding="same", kernel_regularizer=OrthogonalConv(0.5))
+    first, second = keras.Input((6, 6, 4)), keras.Input((6, 6, 4))
+    nested = keras.Model(first, shared(first))
+    model = keras.Model(second, shared(nested(second)))
+    assert convolutions(model) == [shared]
+    np.testing.assert_allclose(0.5 * float(model_penalty(model)), float(sum(model.losses)), 1e-6)
 
 
 def test_a_model_without_convolutions_has_no_penalty():

@@ -60,6 +60,7 @@ def test_options_that_mean_nothing_are_refused(options, message):
         OrthogonalConv(**options)
 
 
-def test_a_negative_factor_is_refused():
-    with pytest.raises(ValueError, match=r"factor must be at least 0, got -0\.1"):
-        OrthogonalConv(-0.1)
+@pytest.mark.parametrize("factor", [-0.1, float("nan"), float("inf")])
+def test_a_factor_that_is_negative_or_not_finite_is_refused(factor):
+    with pytest.raises(ValueError, match=f"factor must be at least 0 and finite, got {factor}"):
+        OrthogonalConv(factor)

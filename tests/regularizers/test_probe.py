@@ -254,7 +254,11 @@ def test_the_logged_penalty_stays_exact():
         ({"method": "probe", "probes": 0}, "probes must be at least 1, got 0"),
         ({"probes": 2}, "probes means nothing to method None, only to 'probe'"),
         ({"method": "gram", "probes": 2}, "probes means nothing to method 'gram'"),
+        ({"method": "probe", "probes": 1.5}, r"probes must be whole, got 1\.5"),
         ({"every": 0}, "every must be at least 1, got 0"),
+        ({"every": 2.5}, r"every must be whole, got 2\.5"),
+        ({"every": True}, "every must be whole, got True"),
+        ({"strides": (2, 1.5)}, r"strides must be whole, got \(2, 1\.5\)"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(options, message):
