@@ -17,6 +17,9 @@ class Conv2D(keras.layers.Conv2D):
     On TensorFlow, Keras 3.15 adds the bias of a channels-first convolution along the columns
     instead, without a word, wherever there are as many columns as filters.
 
+    The random state of a kernel's regulariser, as that of `isozoo.regularizers.OrthogonalConv`, is
+    the layer's own, in clones and loaded models too.
+
     Arguments, inputs and outputs are those of `keras.layers.Conv2D`.
 
     Example:
@@ -32,6 +35,11 @@ class Conv2D(keras.layers.Conv2D):
     #: Whether `isozoo.regularizers.model_penalty` counts this convolution; None to tell by its
     #: kernel's shape. The first convolution of a network, on raw images, is not held to be one.
     isometric: bool | None = None
+
+    def build(self, input_shape):
+        """Create the kernel and the bias, and make the state of the kernel's regulariser known."""
+        self.penalty_state = getattr(self.kernel_regularizer, "seed_generator", None)
+        super().build(input_shape)
 
     def call(self, inputs):
         """Return the convolution of `inputs`, plus the bias, after the activation."""

@@ -97,10 +97,12 @@ def set_penalty(
 
     Every `OrthogonalConv` keeps its factor, strides, groups and condition. The random states become
     the model's own, as `model.penalty_states`: they advance on every backend and are part of its
-    `variables`, though, as those of dropout, not of its weights.
+    `variables`, though, as those of dropout, not of its weights. In a clone of the model, or one
+    that is saved and loaded, they start anew; convolutions of `isozoo.layers` hold them there, but
+    Keras's own lose them, as `OrthogonalConv` says.
 
     Args:
-        model: Any built Keras model; call this before it is compiled.
+        model: Any built Keras model that is not compiled: a step that was traced stays as it is.
         method: See `OrthogonalConv`.
         probes: See `OrthogonalConv`; each convolution draws images of its own.
         every: See `OrthogonalConv`; each convolution draws for itself whether a step computes its
@@ -108,8 +110,8 @@ def set_penalty(
         seed: Seed of all that is random; one at random if None.
 
     Raises:
-        ValueError: The model has no `OrthogonalConv`, its penalties have random states already, or
-            an option means nothing, as with `OrthogonalConv`.
+        ValueError: The model is compiled or has no `OrthogonalConv`, its penalties have random
+            states already, or an option means nothing, as with `OrthogonalConv`.
 
     Example:
         >>> inputs = keras.Input((8, 8, 4))
@@ -119,6 +121,11 @@ def set_penalty(
         >>> conv.kernel_regularizer.method, len(model.variables), len(model.weights)
         ('probe', 3, 2)
     """
+    if model.compiled:
+        raise ValueError(
+            f"model '{model.name}' is compiled, and steps that were traced would keep the penalty "
+            "they have; set it before compile(), or load the model with compile=False"
+        )
     layers = [
         layer
         for layer in convolutions(model)

@@ -25,8 +25,9 @@ class OrthogonalConv(keras.regularizers.Regularizer):
     ISONet-101). Always computed in at least float32, also under mixed precision.
 
     With `method="probe"` or `every` above 1 it has a state, `seed_generator`, which Keras must know
-    of as part of a model: `set_penalty` sees to it. One that is made by hand has to be assigned to
-    an attribute of its layer before that is built, or of its model.
+    of as part of a model: `set_penalty` and `isozoo.layers.Conv2D` see to it. In another layer it
+    has to be assigned to an attribute of that, before it is built, or of the model, and again in a
+    clone or after loading; until then JAX refuses to train, and checkpoints leave it out.
 
     Args:
         factor: Weight of the penalty in the loss, at least 0.

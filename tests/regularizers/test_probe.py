@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from isozoo.layers import Conv2D
 from isozoo.orthogonality import draw_images, gram, polyphase, probe
 from isozoo.regularizers import (
     OrthogonalConv,
@@ -144,11 +145,11 @@ def test_one_call_in_a_few_has_the_penalty_of_all(method):
     assert abs((found > 0).mean() - 1 / 3) < 3 * math.sqrt(2 / 9 / calls)
 
 
-def small_model(**options) -> keras.Model:
+def small_model(layer=keras.layers.Conv2D, **options) -> keras.Model:
     keras.utils.set_random_seed(0)
     inputs = keras.Input((6, 6, 4))
-    x = keras.layers.Conv2D(4, 3, kernel_regularizer=OrthogonalConv(0.5))(inputs)
-    x = keras.layers.Conv2D(6, 1, strides=2, kernel_regularizer=OrthogonalConv(0.25, 2))(x)
+    x = layer(4, 3, kernel_regularizer=OrthogonalConv(0.5))(inputs)
+    x = layer(6, 1, strides=2, kernel_regularizer=OrthogonalConv(0.25, 2))(x)
     x = keras.layers.Conv2D(6, 1, name="free")(x)
     model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x))
     if options:
@@ -207,6 +208,22 @@ def test_the_state_advances_at_each_step_and_is_restored(jit_compile, tmp_path):
     second = fit(model)
     assert fit(resumed) == second != first
     assert [numpy(state.state)[1] for state in resumed.penalty_states] == [8, 8]
+
+
+@pytest.mark.parametrize("travel", ["clone", "save"])
+def test_states_travel_with_the_convolutions_of_isozoo(travel, tmp_path):
+    model = small_model(Conv2D, method="probe", seed=0)
+    if travel == "clone":
+        other = keras.models.clone_model(model)
+    else:
+        model.save(tmp_path / "model.keras")
+        other = keras.saving.load_model(tmp_path / "model.keras")
+    assert len(other.variables) == len(model.variables)
+    states = [layer.kernel_regularizer.seed_generator.state for layer in other.layers[1:3]]
+    assert {id(state) for state in states} <= {id(variable) for variable in other.variables}
+    assert [int(state[0]) for state in states] == [
+        int(state.state[0]) for state in model.penalty_states
+    ]
 
 
 def test_a_state_that_keras_would_drop_is_refused():
@@ -269,6 +286,10 @@ def test_settings_that_mean_nothing_are_refused(options, message):
 def test_models_whose_penalty_cannot_be_set_are_told():
     with pytest.raises(ValueError, match="'plain' has no OrthogonalConv whose method could be set"):
         set_penalty(keras.Sequential([keras.Input((4,))], name="plain"), every=2)
+    model = small_model()
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=r"is compiled, .* set it before compile\(\)"):
+        set_penalty(model, every=2)
     model = small_model(every=2)
     with pytest.raises(ValueError, match="have random states already; build it anew"):
         set_penalty(model, every=2)
