@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import logging
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +23,7 @@ from isozoo.files import atomic_directory, atomic_write, sha256_file
 _LOG = logging.getLogger(__name__)
 _WEIGHTS, _STATE, _MANIFEST = "model.weights.h5", "state.npz", "checkpoint.json"
 
-FORMAT = 2
+FORMAT = 3
 
 
 class CheckpointError(IsozooError, OSError):
@@ -158,24 +159,34 @@ class Checkpoints:
                 are untouched.
         """
         target = self.directory / _folder_name(position)
-        try:
-            with atomic_directory(target) as folder:
-                self._write(folder, model, position, notes, states or States.of(model))
-        # h5py reports a failed write as either.
-        except (OSError, RuntimeError) as error:
-            number = getattr(error, "errno", None)
-            reason = os.strerror(number) if number else str(error)
-            newest = self.folders()[-1:]
-            kept = f"{newest[0]} is untouched" if newest else "there is none before it"
-            raise CheckpointError(
-                f"cannot write the checkpoint {target} ({reason}); {kept}: make room and go on "
-                "with --resume"
-            ) from error
+        with self.writing(target), atomic_directory(target) as folder:
+            self._write(folder, model, position, notes, states or States.of(model))
         folders = self.folders()
         last = folders.index(target) + 1
         for old in [*folders[: max(0, last - self.keep)], *folders[last:]]:
             _remove(old)
         return target
+
+    @contextlib.contextmanager
+    def writing(self, target: Path) -> Iterator[None]:
+        """Say of what of the run could not be written in the block how to go on.
+
+        Raises:
+            CheckpointError: The disk is full or the place not writable.
+        """
+        try:
+            yield
+        # h5py reports a failed write as either.
+        except (OSError, RuntimeError) as error:
+            number = getattr(error, "errno", None)
+            reason = os.strerror(number) if number else str(error)
+            newest = self.folders()[-1:]
+            kept = (
+                f"the checkpoint {newest[0]} is untouched" if newest else "there is no checkpoint"
+            )
+            raise CheckpointError(
+                f"cannot write {target} ({reason}); {kept}: make room and go on with --resume"
+            ) from error
 
     def _write(
         self,
@@ -211,22 +222,34 @@ class Checkpoints:
             WeightsError: Checkpoints exist but none is whole, they are another recipe's, or they
                 are of a format that this isozoo does not read.
         """
+        newest = next(self._whole(), None)
         folders = self.folders()
-        for folder in reversed(folders):
-            fault = _fault(folder)
-            if fault:
-                _LOG.warning("checkpoint %s is damaged (%s); trying the one before", folder, fault)
+        if newest is None and folders:
+            raise WeightsError(
+                f"all {len(folders)} checkpoints in {self.directory} are damaged; remove the run's "
+                f"folder {self.directory.parent} to start afresh, or give another --out"
+            )
+        return newest
+
+    def pass_over(self, bad: Checkpoint) -> Checkpoint:
+        """Remove a checkpoint for the newest one before it; it stays if there is none."""
+        for checkpoint in self._whole():
+            if checkpoint.position < bad.position:
+                _remove(bad.folder)
+                return checkpoint
+        return bad
+
+    def _whole(self) -> Iterator[Checkpoint]:
+        """Yield the checkpoints that are whole, the newest first."""
+        for folder in reversed(self.folders()):
+            try:
+                manifest = _read(folder)
+            except (OSError, ValueError, KeyError) as error:
+                _LOG.warning("checkpoint %s is damaged (%s); trying the one before", folder, error)
                 continue
-            manifest = json.loads((folder / _MANIFEST).read_text("utf-8"))
             self._check(folder, manifest)
             position = Position(manifest["epoch"], manifest["step"])
-            return Checkpoint(folder, position, manifest["notes"])
-        if folders:
-            raise WeightsError(
-                f"all {len(folders)} checkpoints in {self.directory} are damaged; "
-                "remove the folder to start afresh"
-            )
-        return None
+            yield Checkpoint(folder, position, manifest["notes"])
 
     def _check(self, folder: Path, manifest: Mapping[str, Any]) -> None:
         written = manifest.get("format", 1)
@@ -273,16 +296,27 @@ def _numbered(stored: Mapping[str, np.ndarray], kind: str) -> list[np.ndarray]:
     return [stored[name] for name in sorted(stored) if name.startswith(f"{kind}_")]
 
 
-def _fault(folder: Path) -> str:
-    """Return what is wrong with a checkpoint folder, or an empty string."""
-    try:
-        manifest = json.loads((folder / _MANIFEST).read_text("utf-8"))
-        for name, expected in manifest["files"].items():
-            if sha256_file(folder / name) != expected:
-                return f"{name} does not have the hash it was written with"
-    except (OSError, ValueError, KeyError) as error:
-        return f"{type(error).__name__}: {error}"
-    return ""
+#: What a manifest says, and as what.
+_SAID = {"files": dict, "versions": dict, "recipe": dict, "notes": dict, "epoch": int, "step": int}
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a checkpoint folder whose files are those that it lists.
+
+    Raises:
+        OSError: A file is missing.
+        ValueError: A file is not what it should be.
+    """
+    manifest = json.loads((folder / _MANIFEST).read_text("utf-8"))
+    # Of an older format nothing more is known than that it was written by isozoo.
+    said = _SAID if isinstance(manifest, dict) and "format" in manifest else {"files": dict}
+    for key, kind in said.items():
+        if not (isinstance(manifest, dict) and isinstance(manifest.get(key), kind)):
+            raise ValueError(f"{_MANIFEST} does not say `{key}`")
+    for name, expected in manifest["files"].items():
+        if sha256_file(folder / name) != expected:
+            raise ValueError(f"{name} does not have the hash it was written with")
+    return manifest
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

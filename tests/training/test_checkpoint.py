@@ -55,7 +55,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(model, tmp_path, monkeypatch, er
 
 def test_a_disk_that_was_full_from_the_beginning(model, tmp_path, monkeypatch):
     full_disk(monkeypatch, OSError(28, "No space left on device"))
-    with pytest.raises(CheckpointError, match="there is none before it"):
+    with pytest.raises(CheckpointError, match="there is no checkpoint"):
         Checkpoints(tmp_path).save(model, Position(1), {})
 
 
@@ -90,7 +90,7 @@ def test_checkpoints_of_an_older_format_are_refused(model, tmp_path):
     manifest = json.loads(path.read_text())
     del manifest["format"]  # as it was before there were checkpoints within an epoch
     path.write_text(json.dumps(manifest))
-    with pytest.raises(WeightsError, match=r"has format 1, .* reads 2; finish .* isozoo 0"):
+    with pytest.raises(WeightsError, match=r"has format 1, .* reads 3; finish .* isozoo 0"):
         checkpoints.newest()
 
 
@@ -108,3 +108,38 @@ def test_one_damaged_file_is_enough(model, tmp_path, caplog, damage):
     (tmp_path / "epoch-0001" / damage).unlink()
     with pytest.raises(WeightsError, match=r"all 2 checkpoints in .* are damaged"):
         checkpoints.newest()
+
+
+@pytest.mark.parametrize(
+    "manifest", ["[]", "null", '"text"', "{}", '{"format": 3, "files": {}}', '{"files": 1}']
+)
+def test_a_manifest_of_another_shape_is_damaged(model, tmp_path, caplog, manifest):
+    checkpoints = Checkpoints(tmp_path)
+    for epoch in (1, 2):
+        checkpoints.save(model, Position(epoch), {})
+    (tmp_path / "epoch-0002" / "checkpoint.json").write_text(manifest)
+    found = checkpoints.newest()
+    assert found is not None
+    assert found.position == Position(1)
+    assert "epoch-0002 is damaged (checkpoint.json does not say `" in caplog.text
+
+
+def test_to_start_afresh_the_whole_run_has_to_go(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "run" / "checkpoints")
+    (checkpoints.directory / "epoch-0001").mkdir(parents=True)
+    with pytest.raises(WeightsError, match=f"remove the run's folder {tmp_path / 'run'} to start"):
+        checkpoints.newest()
+
+
+def test_a_checkpoint_is_passed_over_for_the_one_before(model, tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    for epoch in (1, 2):
+        checkpoints.save(model, Position(epoch), {})
+    bad = checkpoints.newest()
+    assert bad is not None
+    before = checkpoints.pass_over(bad)
+    assert before.position == Position(1)
+    assert names(tmp_path) == ["epoch-0001"]
+    # The last one stays: it is all there is of the run.
+    assert checkpoints.pass_over(before) == before
+    assert names(tmp_path) == ["epoch-0001"]
