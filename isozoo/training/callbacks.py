@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,9 @@ from rich.progress import (
 from rich.text import Text
 
 from isozoo.files import atomic_write
-from isozoo.models.provenance import read_log
+from isozoo.models.provenance import log_text, read_log
 from isozoo.regularizers import model_penalty
+from isozoo.training.divergence import refuse_no_numbers
 
 
 class EpochLog(keras.callbacks.Callback):
@@ -42,6 +43,7 @@ class EpochLog(keras.callbacks.Callback):
         state: What `state()` returned where the run goes on.
         csv: Whether to write the lines as a table too, `log.csv`. (Keras's own `CSVLogger` settles
             its columns at the first epoch of each `fit` and repeats rows of a resumed run.)
+        writing: Given a path, returns the context in which it is written.
     """
 
     def __init__(
@@ -52,8 +54,10 @@ class EpochLog(keras.callbacks.Callback):
         rollbacks: Sequence[str] = (),
         state: Mapping[str, Any] | None = None,
         csv: bool = False,
+        writing: Callable[[Path], AbstractContextManager[None]] = nullcontext,
     ):
         super().__init__()
+        self.writing = writing
         self.path = path
         self.tracker = tracker
         self.images_per_epoch = images_per_epoch
@@ -80,7 +84,7 @@ class EpochLog(keras.callbacks.Callback):
         self._trained = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Write the line."""
+        """Write the line; raise `Divergence` if a number in it is none, which JSON cannot say."""
         seconds = self._seconds()
         row = {
             "epoch": epoch + 1,
@@ -91,15 +95,19 @@ class EpochLog(keras.callbacks.Callback):
             "images_per_second": round(self.images_per_epoch / seconds, 1),
             **{key: float(value) for key, value in (logs or {}).items()},
         }
+        refuse_no_numbers(row, self.tracker.position)
         if logs is not None:
             logs.update({key: value for key, value in row.items() if key != "epoch"})
         told = sum(len(row.get("rollbacks", ())) for row in self.rows)
         if self.rollbacks[told:]:
             row["rollbacks"] = list(self.rollbacks[told:])
         self.rows.append(row)
-        atomic_write(self.path, "".join(json.dumps(row) + "\n" for row in self.rows))
+        with self.writing(self.path):
+            atomic_write(self.path, log_text(self.rows))
         if self.csv:
-            atomic_write(self.path.with_suffix(".csv"), _csv_text(self.rows))
+            table = self.path.with_suffix(".csv")
+            with self.writing(table):
+                atomic_write(table, _csv_text(self.rows))
 
     def _seconds(self) -> float:
         return (self._trained or time.perf_counter()) - self._start
@@ -187,6 +195,41 @@ class ProgressBar(keras.callbacks.Callback):
 
     def __exit__(self, *failure: object) -> None:
         # Also after an error: a bar that is not stopped leaves the terminal without its cursor.
+        self.progress.stop()
+
+
+class RepetitionBar(keras.callbacks.Callback):
+    """One line on the terminal for steps that are done again to see where they went wrong.
+
+    Args:
+        steps: How many there are.
+        poll: Called after each; may raise.
+        console: Where to; the process's error stream by default.
+    """
+
+    def __init__(self, steps: int, poll: Callable[[], None], console: Console | None = None):
+        super().__init__()
+        console = console or Console(stderr=True)
+        self.poll = poll
+        #: The mean loss of the steps that were last done in one go.
+        self.loss = 0.0
+        columns = (TextColumn("repeating"), BarColumn(bar_width=20), MofNCompleteColumn())
+        self.progress = Progress(
+            *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
+        )
+        self.task = self.progress.add_task("repeating", total=steps)
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Advance by a step."""
+        self.poll()
+        self.loss = (logs or {})["loss"]
+        self.progress.advance(self.task)
+
+    def __enter__(self) -> RepetitionBar:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
         self.progress.stop()
 
 

@@ -23,12 +23,13 @@ def is_finite(value: Any) -> bool:
     return bool(ops.all(ops.isfinite(value)))
 
 
-def outputs(parts: Sequence[keras.Model], images: Any) -> dict[str, Any]:
-    """Return the output of each layer in training mode, in the order of computation.
+def outputs(parts: Sequence[keras.Model], images: Any, training: bool = True) -> dict[str, Any]:
+    """Return the output of each layer, in the order of computation.
 
     Args:
         parts: Functional models, each taking what the one before it returns.
         images: The first one's input.
+        training: Whether in training mode.
 
     Returns:
         Tensors by the layer's name. The states of random generators are as they were.
@@ -38,15 +39,15 @@ def outputs(parts: Sequence[keras.Model], images: Any) -> dict[str, Any]:
     for part in parts:
         layers = [layer for layer in part.layers if not isinstance(layer, keras.layers.InputLayer)]
         probe = keras.Model(part.input, [[layer.output for layer in layers], part.output])
-        values, images = probe(images, training=True)
+        values, images = probe(images, training=training)
         found |= dict(zip((layer.name for layer in layers), values, strict=True))
     assign(states, before)
     return found
 
 
-def bad_output(parts: Sequence[keras.Model], images: Any) -> Fault | None:
+def bad_output(parts: Sequence[keras.Model], images: Any, training: bool = True) -> Fault | None:
     """Return the first layer whose output is not finite."""
-    for name, value in outputs(parts, images).items():
+    for name, value in outputs(parts, images, training).items():
         if not is_finite(value):
             return Fault(name, f"first in the activations of {name}")
     return None
@@ -61,11 +62,20 @@ def bad_penalty(parts: Sequence[keras.Model]) -> Fault | None:
 
 
 def bad_weight(model: keras.Model) -> Fault | None:
-    """Return the first layer with a trained variable that is not finite."""
+    """Return the first layer of a compiled model with a variable that is not finite.
+
+    The optimiser's variables come last, and belong to no layer.
+    """
     for variable in model.trainable_variables:
         if not is_finite(variable):
             layer = _layer(variable)
             return Fault(layer, f"first in the weights of {layer}, by a step too large")
+    for variable in model.non_trainable_variables:
+        if not is_finite(variable):
+            return Fault(_layer(variable), f"first in {variable.path}, which is not trained")
+    for variable in model.optimizer.variables:
+        if not is_finite(variable):
+            return Fault(None, f"first in the optimiser's {variable.path}")
     return None
 
 

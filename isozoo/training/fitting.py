@@ -17,31 +17,19 @@ from isozoo.data.samples import Samples, cache_images
 from isozoo.models.classifier import Classifier
 from isozoo.models.manifest import LOG
 from isozoo.training.callbacks import EpochLog, ProgressBar
-from isozoo.training.checkpoint import (
-    Checkpoint,
-    Checkpoints,
-    Position,
-    assign,
-    random_states,
-    values_of,
-)
+from isozoo.training.checkpoint import Checkpoint, Checkpoints, Position
 from isozoo.training.divergence import DivergedError, Divergence, LossWatch, Rollbacks
-from isozoo.training.faults import (
-    Fault,
-    bad_gradient,
-    bad_output,
-    bad_penalty,
-    bad_weight,
-    grown_most,
-)
-from isozoo.training.interrupt import StopRequest
 from isozoo.training.options import Options
 from isozoo.training.recipe import Recipe
-from isozoo.training.recovery import Saver, Tracker
+from isozoo.training.recovery import Saver, Stop, StoppableSamples, Tracker
 from isozoo.training.segments import segments
 from isozoo.training.setup import SCHEDULES, compile_classifier
+from isozoo.training.tracing import find_fault
 
 _LOG = logging.getLogger(__name__)
+
+#: File of a run that tells of its rollbacks.
+ROLLBACKS = "rollbacks.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +43,7 @@ class Fitting:
         directory: Folder of the run.
         checkpoints: Its checkpoints.
         options: What changes nothing about the weights.
+        stop: Ends the run on request.
     """
 
     plan: Recipe
@@ -63,6 +52,11 @@ class Fitting:
     directory: Path
     checkpoints: Checkpoints
     options: Options
+    stop: Stop
+
+    @property
+    def _rollbacks(self) -> Path:
+        return self.directory / ROLLBACKS
 
     @functools.cached_property
     def steps(self) -> int:
@@ -74,18 +68,21 @@ class Fitting:
     @functools.cached_property
     def _images(self) -> Samples:
         cache = self.plan.cache
-        return self.training if cache is None else cache_images(self.training, cache)
+        return self.training if cache is None else cache_images(self._read(self.training), cache)
+
+    def _read(self, samples: Samples) -> Samples:
+        return StoppableSamples(samples, functools.partial(self.stop.poll, "the first reading"))
 
     @functools.cached_property
-    def _check(self) -> Any:
+    def check(self) -> Any:
+        """The validation images, in batches."""
         from isozoo.data.pipeline import evaluation_dataset
 
         # Whoever has the memory for the training images has it for those of the validations.
+        cache = self.plan.cache is not None
+        samples = self._read(self.validation) if cache else self.validation
         return evaluation_dataset(
-            self.validation,
-            self.plan.preparation(),
-            self.plan.batch_size,
-            cache=self.plan.cache is not None,
+            samples, self.plan.preparation(), self.plan.batch_size, cache=cache
         )
 
     @functools.cached_property
@@ -105,18 +102,19 @@ class Fitting:
 
         self.checkpoints.remove_remains()
         newest = self.checkpoints.newest()
-        rollbacks = Rollbacks(**newest.notes["rollbacks"]) if newest else Rollbacks()
+        rollbacks = Rollbacks.read(self._rollbacks, self.checkpoints.recipe)
         with reading_errors():
             while True:
                 try:
                     return self._run_from(newest, rollbacks)
                 except Divergence as divergence:
                     newest = self.checkpoints.newest()
-                    rollbacks = self._roll_back(divergence, newest, rollbacks)
+                    newest, rollbacks = self._roll_back(divergence, newest, rollbacks)
+                self.stop.poll("a rollback")
 
     def _run_from(self, newest: Checkpoint | None, rollbacks: Rollbacks) -> Classifier:
         """Train from a checkpoint to the end."""
-        model, metrics = self._begin(newest, rollbacks.factor)
+        model, metrics = self.begin(newest, rollbacks.factor)
         start = newest.position if newest else Position(0)
         notes = newest.notes if newest else {}
         plan, tracker = self.plan, Tracker(start, metrics)
@@ -128,21 +126,24 @@ class Fitting:
             rollbacks.told,
             notes.get("log"),
             self.options.csv,
+            self.checkpoints.writing,
         )
 
         def noted() -> dict[str, Any]:
-            told = dataclasses.asdict(rollbacks)
-            return {"log": log.state(), "watch": watch.state(), "rollbacks": told}
+            return {"log": log.state(), "watch": watch.state()}
+
+        def sound() -> bool:
+            past = rollbacks.bad is None or tracker.position > rollbacks.bad
+            return past and not watch.alarmed
 
         done = start.steps_done(self.steps)
         bar = ProgressBar(plan.epochs, done, self.steps, plan.batch_size)
-        with bar, StopRequest() as request:
-            saver = Saver(
-                self.checkpoints, tracker, request, self.options.checkpoint_minutes, noted
-            )
+        with bar:
+            request, minutes = self.stop.request, self.options.checkpoint_minutes
+            saver = Saver(self.checkpoints, tracker, request, minutes, noted, sound)
             # What is told of an epoch is told before it is saved, and so never left out.
             callbacks = [tracker, watch, log, *self._boards(), saver, bar]
-            self._advance(model, start, Position(plan.epochs), callbacks, log)
+            self.advance(model, start, Position(plan.epochs), callbacks, log)
         return model
 
     def _boards(self) -> list[keras.callbacks.Callback]:
@@ -150,7 +151,7 @@ class Fitting:
             return []
         return [keras.callbacks.TensorBoard(str(self.directory / "tensorboard"))]
 
-    def _begin(
+    def begin(
         self, checkpoint: Checkpoint | None, factor: float
     ) -> tuple[Classifier, Sequence[np.ndarray]]:
         """Return the model in the state of a checkpoint, and the metrics' values there.
@@ -183,7 +184,7 @@ class Fitting:
             model.optimizer.learning_rate = rate
         return model, metrics
 
-    def _advance(
+    def advance(
         self,
         model: Classifier,
         start: Position,
@@ -202,7 +203,7 @@ class Fitting:
                 initial_epoch=part.epochs.start,
                 epochs=part.epochs.stop,
                 steps_per_epoch=part.last - part.first,
-                validation_data=None if log is None else self._check,
+                validation_data=None if log is None else self.check,
                 validation_freq=self._validated,
                 callbacks=list(callbacks),
                 shuffle=False,
@@ -223,7 +224,7 @@ class Fitting:
         all_of_them.on_epoch_begin(epoch)
         logs = dict(model.get_metrics_result())
         if epoch + 1 in self._validated:
-            found = model.evaluate(self._check, callbacks=all_of_them, return_dict=True, verbose=0)
+            found = model.evaluate(self.check, callbacks=all_of_them, return_dict=True, verbose=0)
             logs |= {f"val_{name}": value for name, value in found.items()}
         all_of_them.on_epoch_end(epoch, logs)
         all_of_them.on_train_end()
@@ -246,12 +247,12 @@ class Fitting:
 
     def _roll_back(
         self, divergence: Divergence, newest: Checkpoint | None, rollbacks: Rollbacks
-    ) -> Rollbacks:
-        """Return the rollbacks with one more; raise if there is none to be made."""
-        back = newest.position if newest else Position(0)
-        _LOG.warning("%s; repeating the steps from %s on to see where", divergence.what, back)
-        fault = self._find_fault(divergence, newest, rollbacks)
-        epoch, step = divergence.first.epoch + 1, divergence.first.step + 1
+    ) -> tuple[Checkpoint | None, Rollbacks]:
+        """Return where to go back to, and the rollbacks with one more; raise if none is left."""
+        since = newest.position if newest else Position(0)
+        _LOG.warning("%s; repeating the steps from %s on to see where", divergence.what, since)
+        fault = find_fault(self, divergence, newest, rollbacks.factor)
+        epoch, step = divergence.step(self.steps)
         told = f"{divergence.what} in epoch {epoch}, step {step}; {fault.text}"
         recovery, number = self.plan.recovery, len(rollbacks.told) + 1
         if recovery.rollbacks is None or number > recovery.rollbacks:
@@ -262,39 +263,20 @@ class Fitting:
                 layer=fault.layer,
                 checkpoint=newest.folder if newest else None,
             )
+        if newest and newest.position == rollbacks.back:
+            # Whatever began this was there already when it was saved.
+            newest = self.checkpoints.pass_over(newest)
+        back = newest.position if newest else Position(0)
         assert recovery.learning_rate_factor is not None
         factor = rollbacks.factor * recovery.learning_rate_factor
         told = f"{told}; back to {back} with {factor:g} times the learning rate"
         _LOG.warning("rollback %d of %d: %s", number, recovery.rollbacks, told)
-        return Rollbacks((*rollbacks.told, told), factor)
+        made = Rollbacks((*rollbacks.told, told), factor, back, divergence.last)
+        with self.checkpoints.writing(self._rollbacks):
+            made.write(self._rollbacks, self.checkpoints.recipe)
+        return newest, made
 
-    def _find_fault(
-        self, divergence: Divergence, newest: Checkpoint | None, rollbacks: Rollbacks
-    ) -> Fault:
-        """Repeat the steps from the last good state to the bad one, and see what goes first."""
-        model, _ = self._begin(newest, rollbacks.factor)
-        parts = (model.backbone, model.head)
-        good = newest.position.steps_done(self.steps) if newest else 0
-        bad = divergence.last.steps_done(self.steps)
-        before = max(good, bad - 1)
-        self._advance(model, Position.of(good, self.steps), Position.of(before, self.steps))
-        variables = [*model.weights, *random_states(model)]
-        values = values_of(variables)
-        self._advance(model, Position.of(before, self.steps), Position.of(bad, self.steps))
-        broken = bad_weight(model)
-        if broken:
-            assign(variables, values)
-            return bad_gradient(model, *self._batch(before)) or broken
-        if bad == self.plan.epochs * self.steps:
-            return Fault(None, "it did not happen again when the steps were repeated")
-        images, _ = self._batch(bad)
-        found = bad_output(parts, images) or bad_penalty(parts)
-        if found:
-            return found
-        start, _ = self._begin(newest, rollbacks.factor)
-        return grown_most(parts, (start.backbone, start.head), images)
-
-    def _batch(self, steps_done: int) -> tuple[Any, Any]:
+    def batch(self, steps_done: int) -> tuple[Any, Any]:
         """Return the images and labels of the step after a number of steps."""
         epoch, step = Position.of(steps_done, self.steps)
         epochs = range(epoch, epoch + 1)

@@ -13,14 +13,14 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class TrainingInterrupted(IsozooError):
-    """Training was told to stop and did, with a checkpoint to go on from.
+    """Training was told to stop and did; it can go on from its last checkpoint.
 
     Args:
         message: What to say.
-        checkpoint: The folder of the checkpoint.
+        checkpoint: The folder of the checkpoint; None if there is none yet.
     """
 
-    def __init__(self, message: str, checkpoint: Path):
+    def __init__(self, message: str, checkpoint: Path | None):
         super().__init__(message)
         self.checkpoint = checkpoint
 
@@ -28,7 +28,7 @@ class TrainingInterrupted(IsozooError):
 class StopRequest:
     """Within a `with` block, turns SIGTERM and the first Ctrl-C into a note to be read.
 
-    A second Ctrl-C interrupts at once. Signals that the process was started to ignore stay
+    A Ctrl-C after either interrupts at once. Signals that the process was started to ignore stay
     ignored, and outside of the main thread, where Python takes no signals, nothing changes.
 
     Example:
@@ -58,4 +58,4 @@ class StopRequest:
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.signal and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.signal = signal.Signals(number).name
+        self.signal = self.signal or signal.Signals(number).name

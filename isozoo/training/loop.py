@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 from pathlib import Path
@@ -18,9 +19,11 @@ from isozoo.models.manifest import LOG, RECIPE
 from isozoo.models.provenance import read_log
 from isozoo.training.checkpoint import Checkpoints
 from isozoo.training.evaluation import measure
-from isozoo.training.fitting import Fitting
+from isozoo.training.fitting import ROLLBACKS, Fitting
+from isozoo.training.interrupt import StopRequest
 from isozoo.training.options import Options
 from isozoo.training.recipe import Recipe
+from isozoo.training.recovery import Stop, StoppableNetwork
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +79,7 @@ def train(
         WeightsError: There are checkpoints, but none that this recipe can continue from.
         DivergedError: The loss exploded or was no longer finite, and the recipe has no rollback
             left; the message names the first bad step and the layer that went first.
-        TrainingInterrupted: A signal asked to stop; everything up to there is in a checkpoint.
+        TrainingInterrupted: A signal asked to stop; every step up to there is in a checkpoint.
         CheckpointError: The disk is full; the checkpoints before are untouched.
         ImageError: A picture is damaged; the message names its file.
         MissingExtraError: TensorBoard was asked for and is not installed.
@@ -92,11 +95,17 @@ def train(
     checkpoints.directory.mkdir(parents=True, exist_ok=True)
     if not checkpoints.folders():
         atomic_write(directory / RECIPE, text)
-    model = Fitting(plan, training, validation, directory, checkpoints, options).run()
-    metrics = measure(model, validation)
+        if not resume:
+            (directory / ROLLBACKS).unlink(missing_ok=True)
     folder = directory / plan.name
-    log = read_log(directory / LOG)
-    write_folder(model, folder, tag=plan.tag, metrics=metrics, recipe=text, log=log)
+    with StopRequest() as request:
+        stop = Stop(request, checkpoints)
+        model = Fitting(plan, training, validation, directory, checkpoints, options, stop).run()
+        poll = functools.partial(stop.poll, "the last measurement")
+        metrics = measure(StoppableNetwork(model, poll), validation)
+        log = read_log(directory / LOG)
+        with checkpoints.writing(folder):
+            write_folder(model, folder, tag=plan.tag, metrics=metrics, recipe=text, log=log)
     return TrainingRun(model, folder, log, metrics)
 
 

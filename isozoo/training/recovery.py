@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,10 +10,92 @@ from typing import Any
 import keras
 import numpy as np
 
+from isozoo.data.samples import Samples
+from isozoo.models.classifier import Classifier
 from isozoo.training.checkpoint import Checkpoints, Position, States, assign
 from isozoo.training.divergence import Divergence
 from isozoo.training.faults import bad_weight
 from isozoo.training.interrupt import StopRequest, TrainingInterrupted
+
+
+@dataclasses.dataclass(frozen=True)
+class Stop:
+    """Ends a run on request where there is nothing new to save.
+
+    Args:
+        request: Asks to stop.
+        checkpoints: Those of the run.
+    """
+
+    request: StopRequest
+    checkpoints: Checkpoints
+
+    def poll(self, doing: str) -> None:
+        """Raise `TrainingInterrupted` if a signal has come.
+
+        Args:
+            doing: What is interrupted, such as `"the last measurement"`.
+        """
+        if not self.request.signal:
+            return
+        folder = next(reversed(self.checkpoints.folders()), None)
+        kept = f"the last checkpoint is {folder}" if folder else "there was nothing to save yet"
+        raise TrainingInterrupted(
+            f"stopped by {self.request.signal} during {doing}; {kept}: repeat the command with "
+            "--resume to go on",
+            folder,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class StoppableSamples:
+    """Samples that can be interrupted as they are read.
+
+    Args:
+        samples: The samples.
+        poll: Called before each is read; may raise.
+    """
+
+    samples: Samples
+    poll: Callable[[], None]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names."""
+        return self.samples.classes
+
+    @property
+    def labels(self) -> np.ndarray:
+        """int32 labels, `(samples,)`."""
+        return self.samples.labels
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def image(self, index: int) -> np.ndarray:
+        """Return the uint8 pixels `(height, width, 3)` of one sample."""
+        self.poll()
+        return self.samples.image(index)
+
+
+class StoppableNetwork:
+    """A network that can be interrupted between two batches.
+
+    Args:
+        network: The network.
+        poll: Called before each batch; may raise.
+    """
+
+    def __init__(self, network: Classifier, poll: Callable[[], None]):
+        self.labels = network.labels
+        self.data_format = network.data_format
+        self.preprocessing = network.preprocessing
+        self._network, self._poll = network, poll
+
+    def __call__(self, images: Any, /, *, training: bool = False) -> Any:
+        """Return the logits of preprocessed images."""
+        self._poll()
+        return self._network(images, training=training)
 
 
 class Tracker(keras.callbacks.Callback):
@@ -59,6 +142,8 @@ class Saver(keras.callbacks.Callback):
         request: Asks to stop.
         minutes: Between checkpoints within an epoch; none but on request if None.
         notes: Returns what the other callbacks have to know to go on.
+        sound: Returns whether the state may be one to go back to; if not, it is saved on request
+            only.
     """
 
     def __init__(
@@ -68,18 +153,21 @@ class Saver(keras.callbacks.Callback):
         request: StopRequest,
         minutes: float | None,
         notes: Callable[[], dict[str, Any]],
+        sound: Callable[[], bool] = lambda: True,
     ):
         super().__init__()
         self.checkpoints = checkpoints
         self.tracker = tracker
         self.request = request
         self.notes = notes
+        self.sound = sound
         self._seconds = float("inf") if minutes is None else 60 * minutes
         self._saved = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Save if it is time, or on request."""
-        if self.request.signal or time.monotonic() - self._saved >= self._seconds:
+        due = time.monotonic() - self._saved >= self._seconds
+        if self.request.signal or (due and self.sound()):
             self._save()
 
     def on_test_begin(self, logs: dict | None = None) -> None:
@@ -92,14 +180,17 @@ class Saver(keras.callbacks.Callback):
             self._save(self._states)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Save."""
-        self._save()
+        """Save, or as soon as the state is sound."""
+        if self.request.signal or self.sound():
+            self._save()
+        else:
+            self._saved = float("-inf")
 
     def _save(self, states: States | None = None) -> None:
         position = self.tracker.position
         # A step with a finite loss may have left weights that are not.
         if bad_weight(self.model):
-            raise Divergence(position, position, "a weight became infinite or NaN")
+            raise Divergence(position, position, "a weight became infinite or NaN", "state")
         folder = self.checkpoints.save(self.model, position, self.notes(), states)
         self._saved = time.monotonic()
         if self.request.signal:

@@ -11,9 +11,10 @@ import pytest
 from rich.console import Console
 
 from isozoo.errors import MissingExtraError, WeightsError
-from isozoo.training import train
-from isozoo.training.callbacks import EpochLog, ProgressBar
-from isozoo.training.checkpoint import Position
+from isozoo.training import CheckpointError, train
+from isozoo.training.callbacks import EpochLog, ProgressBar, RepetitionBar
+from isozoo.training.checkpoint import Checkpoints, Position
+from isozoo.training.divergence import Divergence
 from isozoo.training.options import Options
 
 
@@ -88,6 +89,46 @@ def test_each_rollback_is_told_once(model, tmp_path):
     run_epoch(log, model, 0, loss=1.0)
     run_epoch(log, model, 1, loss=1.0)
     assert [row.get("rollbacks") for row in log.rows] == [["first", "second"], None]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_number_that_json_cannot_say_is_not_written(model, tmp_path, bad):
+    log = log_in(tmp_path, 2)
+    with pytest.raises(Divergence, match=f"val_loss became {bad}") as error:
+        run_epoch(log, model, 1, loss=1.0, val_loss=bad)
+    assert error.value.step(steps=7) == (2, 7)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("full", ["log.jsonl", "log.csv"])
+def test_a_full_disk_at_the_log(model, tmp_path, monkeypatch, full):
+    from isozoo.files import atomic_write
+
+    def write(path, content):
+        if path.name == full:
+            raise OSError(28, "No space left on device")
+        atomic_write(path, content)
+
+    monkeypatch.setattr("isozoo.training.callbacks.atomic_write", write)
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    last = checkpoints.directory / "epoch-0001"
+    last.mkdir(parents=True)
+    log = log_in(tmp_path, 1, csv=True, writing=checkpoints.writing)
+    with pytest.raises(
+        CheckpointError, match=rf"write .*{full} \(No space left .*{last} is .* on with --resume"
+    ):
+        run_epoch(log, model, 1, loss=1.0)
+
+
+def test_steps_that_are_repeated_are_counted_and_can_be_stopped():
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=100, _environ={})
+    with RepetitionBar(5, lambda: None, terminal) as bar:
+        bar.on_train_batch_end(0, {"loss": 2.0})
+        bar.progress.refresh()
+    assert bar.loss == 2.0
+    assert "1/5" in terminal.file.getvalue()
+    with pytest.raises(ZeroDivisionError), RepetitionBar(5, lambda: 1 / 0, terminal) as bar:
+        bar.on_train_batch_end(0, {"loss": 2.0})
 
 
 def test_the_line_on_a_terminal_shows_speed_loss_penalty_and_rate(model):

@@ -8,14 +8,32 @@ import keras
 import numpy as np
 import pytest
 
-from isozoo.training import DivergedError, TrainingInterrupted, divergence, train
+from isozoo.data import InMemoryImages
+from isozoo.errors import WeightsError
+from isozoo.training import DivergedError, Recipe, TrainingInterrupted, divergence, train
+from isozoo.training.callbacks import RepetitionBar
 from isozoo.training.checkpoint import Checkpoints, Position
-from isozoo.training.divergence import Divergence, LossWatch
-from isozoo.training.faults import bad_gradient, bad_output, bad_penalty, bad_weight, grown_most
+from isozoo.training.divergence import Divergence, LossWatch, Rollbacks
+from isozoo.training.faults import (
+    Fault,
+    bad_gradient,
+    bad_output,
+    bad_penalty,
+    bad_weight,
+    grown_most,
+)
+from isozoo.training.fitting import Fitting
 from isozoo.training.interrupt import StopRequest
-from isozoo.training.recovery import Saver, Tracker
+from isozoo.training.options import Options
+from isozoo.training.recovery import Saver, Stop, Tracker
 from isozoo.training.settings import RecoverySettings
 from tests.training.conftest import signal_after
+
+ROLLBACK = """
+[recovery]
+on_nan = "rollback"
+learning_rate_factor = 0.001
+"""
 
 
 def watch_losses(watch: LossWatch, losses, start: int = 0) -> None:
@@ -84,6 +102,7 @@ def parts() -> list[keras.Model]:
     inputs = keras.Input((2,))
     hidden = keras.layers.Dense(2, name="first")(inputs)
     one = keras.Model(inputs, keras.layers.Dropout(0.5, name="drop")(hidden))
+    one.compile(optimizer="sgd", loss="mse")
     features = keras.Input((2,))
     return [one, keras.Model(features, keras.layers.Dense(1, name="second")(features))]
 
@@ -142,6 +161,172 @@ def test_weights_that_are_no_numbers_are_not_saved(parts, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.fixture
+def normalised() -> keras.Model:
+    """A compiled model with statistics and a momentum."""
+    inputs = keras.Input((2,))
+    x = keras.layers.BatchNormalization(name="norm")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(1, name="last")(x))
+    model.compile(optimizer=keras.optimizers.SGD(0.1, momentum=0.9), loss="mse")
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def test_statistics_and_momenta_are_looked_at_too(normalised):
+    assert bad_weight(normalised) is None
+    momentum = normalised.optimizer.variables[-1]
+    momentum.assign(np.full(momentum.shape, math.nan))
+    assert bad_weight(normalised) == (None, f"first in the optimiser's {momentum.path}")
+    normalised.get_layer("norm").moving_variance.assign([1.0, math.nan])
+    assert bad_weight(normalised) == ("norm", "first in norm/moving_variance, which is not trained")
+
+
+def test_a_validation_that_is_no_number_is_seen(watch):
+    watch.tracker.position = Position(3)
+    watch.on_epoch_end(2, {"loss": 1.0, "val_loss": 1.0})
+    with pytest.raises(Divergence, match="val_loss became nan") as error:
+        watch.on_epoch_end(2, {"loss": 1.0, "val_loss": math.nan})
+    assert error.value.step(steps=5) == (3, 5)
+
+
+def test_nothing_is_saved_while_an_explosion_may_have_begun(watch, parts, tmp_path):
+    watch_losses(watch, [1.0] * 100)
+    request, checkpoints = StopRequest(), Checkpoints(tmp_path)
+    saver = Saver(checkpoints, watch.tracker, request, None, dict, lambda: not watch.alarmed)
+    saver.set_model(parts[0])
+    watch.on_epoch_begin(0)
+    watch_losses(watch, [50.0])
+    saver.on_epoch_end(0)
+    assert not checkpoints.folders()
+    # What was left out at the epoch's end is made up for.
+    watch.on_epoch_begin(1)
+    watch_losses(watch, [1.0], start=1)
+    saver.on_train_batch_end(0)
+    assert [path.name for path in checkpoints.folders()] == ["epoch-0000-step-00000002"]
+    # Who asks to stop gets what there is.
+    watch.on_epoch_begin(1)
+    watch_losses(watch, [50.0], start=2)
+    request.signal = "SIGTERM"
+    with pytest.raises(TrainingInterrupted, match="by SIGTERM after epoch 1, step 3"):
+        saver.on_train_batch_end(0)
+
+
+@pytest.fixture
+def fitting(parts, recipe, tmp_path, monkeypatch) -> Fitting:
+    """A run that has saved after epochs 1 and 2 and diverges whenever it trains, in epoch 3."""
+    images = InMemoryImages(np.zeros((24, 40, 40, 3), "uint8"), [0] * 24, ["black"])
+    path = recipe()
+    path.write_text(path.read_text() + ROLLBACK)
+    checkpoints = Checkpoints(tmp_path / "checkpoints", {"seed": 1})
+    for epoch in (1, 2):
+        checkpoints.save(parts[0], Position(epoch), {})
+    stop = Stop(StopRequest(), checkpoints)
+
+    def diverge(self, newest, rollbacks):
+        raise Divergence(Position(2, 1), Position(2, 1), "the loss became nan")
+
+    monkeypatch.setattr(Fitting, "_run_from", diverge)
+    nothing = Fault(None, "nowhere")
+    monkeypatch.setattr("isozoo.training.fitting.find_fault", lambda *arguments: nothing)
+    return Fitting(Recipe.read(path), images, images, tmp_path, checkpoints, Options(), stop)
+
+
+def test_a_checkpoint_that_diverges_again_is_passed_over(fitting):
+    with pytest.raises(DivergedError, match=r"; 3 rollbacks did not help: .*epoch-0001: lower"):
+        fitting.run()
+    told = Rollbacks.read(fitting.directory / "rollbacks.json", {"seed": 1}).told
+    assert [text.partition("; back to ")[2] for text in told] == [
+        "epoch 2 with 0.001 times the learning rate",
+        "epoch 1 with 1e-06 times the learning rate",
+        "epoch 1 with 1e-09 times the learning rate",
+    ]
+
+
+def test_a_rollback_is_known_to_who_resumes(fitting, monkeypatch):
+    tried = []
+
+    def die(self, newest, rollbacks):
+        tried.append((newest.position, len(rollbacks.told), rollbacks.factor))
+        if len(tried) % 2:
+            raise Divergence(Position(2, 1), Position(2, 1), "the loss became nan")
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Fitting, "_run_from", die)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            fitting.run()
+    first, second = (Position(2), 1, 0.001), (Position(1), 2, 1e-6)
+    assert tried == [(Position(2), 0, 1.0), first, first, second]
+
+
+def test_a_signal_is_not_forgotten_over_a_rollback(fitting):
+    fitting.stop.request.signal = "SIGTERM"
+    with pytest.raises(TrainingInterrupted, match=r"by SIGTERM during a rollback; .*epoch-0002"):
+        fitting.run()
+    assert len(Rollbacks.read(fitting.directory / "rollbacks.json", {"seed": 1}).told) == 1
+
+
+def test_a_signal_while_images_are_cached(fitting):
+    fitting.stop.request.signal = "SIGTERM"
+    for read in (lambda: fitting.check, lambda: fitting.batch(0)):
+        with pytest.raises(TrainingInterrupted, match="SIGTERM during the first reading"):
+            read()
+
+
+def test_rollbacks_are_of_one_recipe(tmp_path):
+    path = tmp_path / "rollbacks.json"
+    assert Rollbacks.read(path, {}) == Rollbacks()
+    made = Rollbacks(("once",), 0.5, Position(1), Position(1, 7))
+    made.write(path, {"seed": 1})
+    assert Rollbacks.read(path, {"seed": 1}) == made
+    assert Rollbacks.read(path, {"seed": 2}) == Rollbacks()
+    for damaged in ("[]", "{", '{"told": []}'):
+        path.write_text(damaged)
+        with pytest.raises(WeightsError, match=r"rollbacks.json does not tell .* remove it"):
+            Rollbacks.read(path, {})
+
+
+def test_a_loss_that_does_not_recur_is_blamed_on_no_layer(colours, recipe, tmp_path, monkeypatch):
+    look = LossWatch.on_train_batch_end
+
+    def misread(self, batch, logs=None):
+        look(self, batch, {"loss": math.nan} if self.tracker.position == (0, 2) else logs)
+
+    monkeypatch.setattr(LossWatch, "on_train_batch_end", misread)
+    with pytest.raises(DivergedError, match="epoch 1, step 2; it did not happen again") as error:
+        train(recipe(), colours, tmp_path / "runs")
+    assert error.value.layer is None
+
+
+def test_statistics_that_are_no_numbers_are_traced(colours, recipe, tmp_path, monkeypatch):
+    count = Tracker.on_train_batch_end
+    repeat = RepetitionBar.on_train_batch_end
+
+    def spoil(model):
+        name = "moving_variance"
+        variance = next(v for v in model.non_trainable_variables if v.path.endswith(name))
+        variance.assign(variance * math.nan)
+
+    def count_and_spoil(self, batch, logs=None):
+        count(self, batch, logs)
+        if self.position == (0, 3):
+            spoil(self.model)
+
+    def repeat_and_spoil(self, batch, logs=None):
+        repeat(self, batch, logs)
+        spoil(self.model)
+
+    monkeypatch.setattr(Tracker, "on_train_batch_end", count_and_spoil)
+    monkeypatch.setattr(RepetitionBar, "on_train_batch_end", repeat_and_spoil)
+    path = recipe(validate_every="1")
+    path.write_text(path.read_text().replace("r-isonet-8", "resnet-8"))
+    with pytest.raises(
+        DivergedError, match=r"val_\w+ became nan in epoch 1, step 3; first in .*moving_variance"
+    ):
+        train(path, colours, tmp_path / "runs")
+    assert not (tmp_path / "runs" / "resnet-8.colours" / "log.jsonl").exists()
+
+
 def test_a_run_stops_with_the_step_and_the_layer(colours, recipe, tmp_path):
     with pytest.raises(
         DivergedError,
@@ -150,13 +335,6 @@ def test_a_run_stops_with_the_step_and_the_layer(colours, recipe, tmp_path):
         train(recipe(learning_rate="1e30"), colours, tmp_path / "runs")
     assert (error.value.epoch, error.value.step, error.value.checkpoint) == (1, 3, None)
     assert error.value.layer == "s1_b1_f_a"
-
-
-ROLLBACK = """
-[recovery]
-on_nan = "rollback"
-learning_rate_factor = 0.001
-"""
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 import json
 import math
 import shutil
+import signal
 
 import keras
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import isozoo
 from isozoo.data import ImageFolder
 from isozoo.errors import DataError, RecipeError, WeightsError
-from isozoo.training import evaluate, train
+from isozoo.training import CheckpointError, TrainingInterrupted, evaluate, loop, train
 from isozoo.training.checkpoint import Checkpoints
 from isozoo.training.evaluation import measure
 from isozoo.zoo import catalog
@@ -59,6 +60,39 @@ def test_checkpoints_that_cannot_be_used(colours, recipe, tmp_path, monkeypatch)
     checkpoints = tmp_path / "runs" / "r-isonet-8.colours" / "checkpoints"
     (checkpoints / "epoch-0001" / "checkpoint.json").write_text("{")
     with pytest.raises(WeightsError, match=r"all 1 checkpoints in .* are damaged"):
+        train(recipe(), colours, tmp_path / "runs", resume=True)
+
+
+def finished(whole_run, tmp_path, monkeypatch, before_measuring=lambda: None) -> None:
+    """Put a run that has trained to its end where `train` resumes it."""
+    shutil.copytree(whole_run.directory.parent, tmp_path / "runs" / whole_run.directory.name)
+
+    def run(self):
+        before_measuring()
+        return whole_run.model
+
+    monkeypatch.setattr(loop.Fitting, "run", run)
+
+
+def test_a_signal_during_the_last_measurement(whole_run, colours, recipe, tmp_path, monkeypatch):
+    finished(whole_run, tmp_path, monkeypatch, lambda: signal.raise_signal(signal.SIGTERM))
+    with pytest.raises(
+        TrainingInterrupted, match=r"by SIGTERM during the last measurement; .*epoch-0004: repeat"
+    ) as error:
+        train(recipe(), colours, tmp_path / "runs", resume=True)
+    assert error.value.checkpoint.name == "epoch-0004"
+
+
+def test_a_full_disk_at_the_weights_folder(whole_run, colours, recipe, tmp_path, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    finished(whole_run, tmp_path, monkeypatch)
+    monkeypatch.setattr(loop, "write_folder", full)
+    name = whole_run.directory.name
+    with pytest.raises(
+        CheckpointError, match=rf"write .*{name}/{name} \(No space left .*epoch-0004 is .*--resume"
+    ):
         train(recipe(), colours, tmp_path / "runs", resume=True)
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from isozoo.errors import RecipeError
 from isozoo.training import TrainingInterrupted, loop, train
+from isozoo.training.checkpoint import Position
+from isozoo.training.divergence import Divergence, LossWatch
 from isozoo.training.interrupt import StopRequest
 from isozoo.training.recovery import Saver
 from tests.training.conftest import assert_same_run, signal_after
@@ -120,6 +122,29 @@ def test_a_second_interrupt_does_not_wait():
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_the_signal_that_came_first_is_told():
+    with StopRequest() as request:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+        assert request.signal == "SIGINT"
+
+
+def test_a_signal_in_the_step_that_diverges(colours, recipe, tmp_path, monkeypatch):
+    look = LossWatch.on_train_batch_end
+
+    def diverge(self, batch, logs=None):
+        look(self, batch, logs)
+        if self.tracker.position == (0, 2):
+            signal.raise_signal(signal.SIGTERM)
+            raise Divergence(Position(0, 1), Position(0, 1), "the loss became nan")
+
+    monkeypatch.setattr(LossWatch, "on_train_batch_end", diverge)
+    path = recipe()
+    path.write_text(path.read_text() + '\n[recovery]\non_nan = "rollback"\n')
+    with pytest.raises(TrainingInterrupted, match=r"SIGTERM during the search .* nothing to save"):
+        train(path, colours, tmp_path / "runs")
 
 
 def test_signals_that_are_ignored_stay_ignored(monkeypatch):
