@@ -8,9 +8,10 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
-#: Loggers that report each step of a conversion as information.
-LOGGERS = ("nncf", "tf2onnx", "root")
+#: Libraries that report each step of a conversion, to loggers of their own or to the root.
+LIBRARIES = ("nncf", "tf2onnx", "onnxruntime")
 
 
 @contextlib.contextmanager
@@ -21,11 +22,15 @@ def quiet_libraries() -> Iterator[None]:
     declined once for all or they run in what they take for an automatic build, as here. Errors are
     raised as always.
     """
-    levels = {name: logging.getLogger(name).level for name in LOGGERS}
+    levels = {name: logging.getLogger(name).level for name in LIBRARIES}
+    root, ignored = logging.getLogger(), logging.NullHandler()
     before = os.environ.get("CI")
     os.environ["CI"] = "true"
-    for name in LOGGERS:
+    for name in LIBRARIES:
         logging.getLogger(name).setLevel(logging.ERROR)
+    root.addFilter(_not_of_a_library)
+    # Without a handler, `logging.info` would set one up for the whole process.
+    root.addHandler(ignored)
     try:
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             # Keras asks NumPy 2 for `np.object`, to know whether tf2onnx must be mended.
@@ -34,7 +39,14 @@ def quiet_libraries() -> Iterator[None]:
     finally:
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)
+        root.removeFilter(_not_of_a_library)
+        root.removeHandler(ignored)
         if before is None:
             del os.environ["CI"]
         else:
             os.environ["CI"] = before
+
+
+def _not_of_a_library(record: logging.LogRecord) -> bool:
+    """Pass on errors, and whatever others log meanwhile."""
+    return record.levelno >= logging.ERROR or not set(LIBRARIES) & set(Path(record.pathname).parts)
