@@ -7,7 +7,7 @@ from keras import ops
 
 from isozoo.errors import ExportError
 from isozoo.export.exported import ExportedClassifier
-from isozoo.export.formats import FORMATS, TOLERANCES
+from isozoo.export.formats import DTYPES, FORMATS
 from isozoo.models.classifier import Classifier
 
 #: The largest logit where it is smaller yet, as in a network whose head starts at 0.
@@ -37,7 +37,7 @@ def check(exported: ExportedClassifier, reference: Classifier, images: np.ndarra
         )
     scale = max(_LEAST, float(np.abs(wanted).max()))
     difference = float(np.abs(found - wanted).max()) / scale
-    tolerance = TOLERANCES[exported.sidecar.dtype]
+    tolerance = DTYPES[exported.sidecar.dtype].tolerance
     rows, first = np.arange(len(images)), found.argmax(axis=1)
     margin = (wanted.max(axis=1) - wanted[rows, first]) / scale
     others = int((margin > tolerance).sum())

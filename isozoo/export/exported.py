@@ -10,7 +10,8 @@ import numpy as np
 
 from isozoo.data.preprocessing import Preprocessing
 from isozoo.errors import ExportError, unknown
-from isozoo.export.formats import ACCURACY_TOLERANCES, FORMATS
+from isozoo.export.formats import DTYPES, FORMATS
+from isozoo.export.runtime import Runtime
 from isozoo.export.sidecar import Sidecar, read_sidecar, verify
 from isozoo.models.architecture import Architecture
 from isozoo.models.predictions import Prediction, as_list, classify_pictures
@@ -42,7 +43,7 @@ class ExportedClassifier:
     #: The order of the axes it takes, as a `Classifier` names it.
     data_format = "channels_last"
 
-    def __init__(self, sidecar: Sidecar, runtime: Any):
+    def __init__(self, sidecar: Sidecar, runtime: Runtime):
         self.sidecar = sidecar
         self._runtime = runtime
 
@@ -78,7 +79,7 @@ class ExportedClassifier:
     @property
     def accuracy_tolerance(self) -> float:
         """How far top-1 accuracy may be from what is reported of the float32 weights."""
-        return ACCURACY_TOLERANCES[self.sidecar.dtype]
+        return DTYPES[self.sidecar.dtype].accuracy_tolerance
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -199,11 +200,15 @@ def load_exported(
     form = FORMATS[sidecar.format]
     form.check_runtime()
     runtime = form.implementation.Runtime
-    asked = {"threads": threads, "precision": precision}
-    for option in (name for name, value in asked.items() if value is not None):
+    asked = {
+        name: value
+        for name, value in (("threads", threads), ("precision", precision))
+        if value is not None
+    }
+    for option, value in asked.items():
         if option not in runtime.options:
             able = ", ".join(sorted(runtime.options)) or "no options"
             raise ExportError(
-                f"{form.title} cannot be run with {option}={asked[option]!r}: it takes {able}"
+                f"{form.title} cannot be run with {option}={value!r}: it takes {able}"
             )
     return ExportedClassifier(sidecar, runtime(folder, sidecar.dtype, **asked))

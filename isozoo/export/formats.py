@@ -5,18 +5,35 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 
 from isozoo.errors import ExportError, MissingExtraError, unknown
 
-#: Largest difference between the logits of an export and of Keras, as a share of Keras's largest
-#: logit, on the pictures that it is checked on. The measured differences are far smaller but for
-#: int8, whose rounding is coarse.
-TOLERANCES = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2, "int8": 0.25}
 
-#: Largest change of top-1 accuracy, a share in [0, 1], that an export in each dtype may have.
-ACCURACY_TOLERANCES = {"float32": 0.002, "float16": 0.002, "bfloat16": 0.005, "int8": 0.01}
+@dataclass(frozen=True)
+class Dtype:
+    """How exact an export in one dtype is, and what it takes.
+
+    Args:
+        tolerance: Largest difference between the logits of an export and of Keras, as a share of
+            Keras's largest logit, on the pictures that it is checked on. What is found is far
+            smaller but for int8, whose rounding is coarse.
+        accuracy_tolerance: Largest change of top-1 accuracy, a share in [0, 1].
+        calibrated: Whether ranges are measured on pictures.
+    """
+
+    tolerance: float
+    accuracy_tolerance: float
+    calibrated: bool = False
+
+
+DTYPES = {
+    "float32": Dtype(tolerance=1e-4, accuracy_tolerance=0.002),
+    "float16": Dtype(tolerance=1e-2, accuracy_tolerance=0.002),
+    "bfloat16": Dtype(tolerance=5e-2, accuracy_tolerance=0.005),
+    "int8": Dtype(tolerance=0.25, accuracy_tolerance=0.01, calibrated=True),
+}
 
 
 @dataclass(frozen=True)
@@ -29,9 +46,12 @@ class Format:
         module: The module of `isozoo.export` that writes and opens it.
         layout: Order of the axes of the images inside, ``"channels_last"`` or ``"channels_first"``.
         files: Files that every export in it has, by their paths inside the folder.
-        dtypes: What it can be written in, and what that means.
-        writes_with: Modules that writing needs and isozoo does not, by the dtypes that need them.
-        runs_with: Modules of which one is needed to run it.
+        dtypes: What it can be written in, keys of `DTYPES`, and what that means.
+        writes_with: Modules that writing needs and isozoo does not.
+        calibrates_with: Modules that calibration needs besides.
+        runs_with: Modules of which one is needed to run it; the first that is there is taken.
+        policies: Keras's dtype policy for the network that is written, by dtype, where the format
+            does not compute in its own precision.
         rewrites: How the network is rewritten before, as `isozoo.export.serving.REPLACEMENTS` has
             it.
         backends: Keras backends it can be written from.
@@ -43,8 +63,10 @@ class Format:
     layout: str
     files: Sequence[str]
     dtypes: Mapping[str, str]
-    writes_with: Mapping[str, Sequence[str]]
     runs_with: Sequence[str]
+    writes_with: Sequence[str] = ()
+    calibrates_with: Sequence[str] = ()
+    policies: Mapping[str, str] = field(default_factory=dict)
     rewrites: Sequence[str] = ("foldable shift",)
     backends: Sequence[str] = ("tensorflow",)
 
@@ -81,14 +103,22 @@ class Format:
                 f"{self.backends[0]}`)"
             )
 
+    def libraries(self, dtype: str) -> tuple[str, ...]:
+        """Return the modules that writing in a dtype needs and isozoo does not."""
+        return (*self.writes_with, *(self.calibrates_with if DTYPES[dtype].calibrated else ()))
+
+    @property
+    def runtime(self) -> str | None:
+        """The module that runs it, None if none is installed."""
+        return next((name for name in self.runs_with if installed(name)), None)
+
     def check_writer(self, dtype: str) -> None:
         """Refuse to write without the libraries that this takes.
 
         Raises:
             MissingExtraError: One is not installed.
         """
-        needed = (*self.writes_with.get("", ()), *self.writes_with.get(dtype, ()))
-        missing = [name for name in needed if not installed(name)]
+        missing = [name for name in self.libraries(dtype) if not installed(name)]
         if missing:
             raise MissingExtraError(
                 f"exporting to {self.title} as {dtype} needs {', '.join(missing)}: "
@@ -101,7 +131,7 @@ class Format:
         Raises:
             MissingExtraError: None is installed.
         """
-        if not any(installed(name) for name in self.runs_with):
+        if self.runtime is None:
             raise MissingExtraError(
                 f"running {self.title} needs {' or '.join(self.runs_with)}: "
                 "python -m pip install 'isozoo[export]'"
@@ -121,8 +151,8 @@ FORMATS = {
                 "float32": "weights and arithmetic in float32",
                 "bfloat16": "weights in float32, arithmetic in bfloat16",
             },
-            writes_with={},
             runs_with=("tensorflow",),
+            policies={"bfloat16": "mixed_bfloat16"},
             rewrites=(),
         ),
         Format(
@@ -135,7 +165,7 @@ FORMATS = {
                 "float32": "weights and arithmetic in float32",
                 "int8": "weights and activations in 8 bits, calibrated on pictures",
             },
-            writes_with={"": ("onnx", "onnxruntime", "tf2onnx")},
+            writes_with=("onnx", "onnxruntime", "tf2onnx"),
             runs_with=("onnxruntime",),
         ),
         Format(
@@ -150,7 +180,6 @@ FORMATS = {
                 "float16": "weights stored in float16, arithmetic in float32",
                 "int8": "weights and activations in 8 bits, calibrated on pictures",
             },
-            writes_with={},
             runs_with=("ai_edge_litert", "tensorflow"),
             rewrites=("foldable shift", "mirrored padding"),
         ),
@@ -168,7 +197,8 @@ FORMATS = {
                 "int8": "weights and activations in 8 bits, calibrated on pictures; the rest as "
                 "bfloat16",
             },
-            writes_with={"": ("openvino",), "int8": ("nncf",)},
+            writes_with=("openvino",),
+            calibrates_with=("nncf",),
             runs_with=("openvino",),
         ),
     )

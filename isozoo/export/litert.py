@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -37,7 +37,7 @@ def _settings(job: Job) -> dict[str, Any]:
     builtin = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
     if job.dtype == "float16":
         return smaller | {"target_spec": builtin | {"supported_types": [tf.float16]}}
-    if job.dtype == "int8":
+    if job.calibration:
         # Input and output stay float32: quantising them is inside.
         return smaller | {
             "target_spec": {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]},
@@ -53,14 +53,11 @@ class Runtime:
         folder: The exported folder.
         dtype: The dtype it was exported as; the file knows how to compute.
         threads: Number of threads; one if None.
-        precision: Not to be had: the precision is that of the file.
     """
 
-    options = frozenset({"threads"})
+    options: ClassVar[frozenset[str]] = frozenset({"threads"})
 
-    def __init__(
-        self, folder: Path, dtype: str, threads: int | None = None, precision: str | None = None
-    ):
+    def __init__(self, folder: Path, dtype: str, threads: int | None = None):
         interpreter = _interpreter(folder / FILE, threads)
         # What cannot be run is to be refused now, and what is said of the processor said now.
         interpreter.allocate_tensors()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -27,7 +27,7 @@ def write(job: Job, folder: Path) -> None:
             str(path), format="onnx", input_signature=job.calibrated_signature, verbose=False
         )
         _rename_output(path)
-        if job.dtype == "int8":
+        if job.calibration:
             path = _quantized(path, job)
         model = onnx.load(path)
     if job.batch_size is not None:
@@ -86,14 +86,11 @@ class Runtime:
         folder: The exported folder.
         dtype: The dtype it was exported as; the file knows how to compute.
         threads: Number of threads; one per core if None.
-        precision: Not to be had: the precision is that of the file.
     """
 
-    options = frozenset({"threads"})
+    options: ClassVar[frozenset[str]] = frozenset({"threads"})
 
-    def __init__(
-        self, folder: Path, dtype: str, threads: int | None = None, precision: str | None = None
-    ):
+    def __init__(self, folder: Path, dtype: str, threads: int | None = None):
         import onnxruntime
 
         settings = onnxruntime.SessionOptions()

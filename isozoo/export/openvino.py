@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def write(job: Job, folder: Path) -> None:
             verbose=False,
         )
         converted = openvino.convert_model(scratch)
-        if job.dtype == "int8":
+        if job.calibration:
             converted = _quantized(converted, job)
             converted.reshape([job.batch_size or -1, *job.input_shape])
         _describe(converted, job)
@@ -68,7 +68,7 @@ class Runtime:
         precision: The precision of the arithmetic, instead of the exported one's: a key of `HINTS`.
     """
 
-    options = frozenset({"threads", "precision"})
+    options: ClassVar[frozenset[str]] = frozenset({"threads", "precision"})
 
     def __init__(
         self, folder: Path, dtype: str, threads: int | None = None, precision: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -27,15 +27,12 @@ class Runtime:
     Args:
         folder: The exported folder.
         dtype: The dtype it was exported as; the file knows how to compute.
-        threads: Not to be had: TensorFlow's threads are the process's.
-        precision: Not to be had either.
     """
 
-    options = frozenset()
+    # TensorFlow's threads are the process's.
+    options: ClassVar[frozenset[str]] = frozenset()
 
-    def __init__(
-        self, folder: Path, dtype: str, threads: int | None = None, precision: str | None = None
-    ):
+    def __init__(self, folder: Path, dtype: str):
         import tensorflow as tf
 
         # The signature does not keep what was loaded alive, nor the variables in it.

@@ -17,11 +17,12 @@ import isozoo
 from isozoo.errors import ExportError, WeightsError
 from isozoo.export.calibration import calibration_batches
 from isozoo.export.checking import check
-from isozoo.export.exported import load_exported
-from isozoo.export.formats import Format, format_named
+from isozoo.export.exported import ExportedClassifier
+from isozoo.export.formats import DTYPES, Format, format_named
 from isozoo.export.job import Job
+from isozoo.export.runtime import Runtime
 from isozoo.export.serving import rewritten
-from isozoo.export.sidecar import GOLDEN, SIDECAR, Sidecar, paths_in, read_sidecar, records
+from isozoo.export.sidecar import GOLDEN, SIDECAR, Sidecar, paths_in, read_sidecar, records, verify
 from isozoo.files import atomic_directory
 from isozoo.models.adapting import adapt, image_sides, in_data_format
 from isozoo.models.classifier import Classifier
@@ -29,9 +30,6 @@ from isozoo.models.golden import golden_arrays
 from isozoo.models.provenance import Provenance, provenance_of
 from isozoo.models.variables import check_finite, named_values
 
-#: The Keras dtype policy of the network that is written, where the format does not compute in its
-#: own precision.
-POLICIES = {("saved_model", "bfloat16"): "mixed_bfloat16"}
 #: Calibration pictures that an int8 export is compared with Keras on.
 COMPARED = 16
 
@@ -50,7 +48,7 @@ def export_model(
 
     The folder holds the network, `isozoo-export.json` with labels, preprocessing and the hash of
     every file, and `golden.npz` with an input and what the Keras network answers. It is written
-    under a temporary name, opened by `load_exported` in its own runtime, and compared:
+    under a temporary name, opened in its own runtime, and compared:
 
     $$\frac{\max |y - y_{\text{Keras}}|}{\max |y_{\text{Keras}}|} \le
     \text{the dtype's tolerance}$$
@@ -88,6 +86,7 @@ def export_model(
 
     Example:
         >>> import tempfile
+        >>> from isozoo.export import load_exported
         >>> from isozoo.models import architecture
         >>> model = Classifier(architecture("r-isonet-8", classes=2), labels=["cat", "dog"])
         >>> with tempfile.TemporaryDirectory() as place:
@@ -115,13 +114,13 @@ def export_model(
         np.savez_compressed(
             folder / GOLDEN, allow_pickle=False, input=golden["input"], logits=golden["logits"]
         )
-        sidecar = _sidecar(reference, said, form, job, folder)
-        (folder / SIDECAR).write_text(sidecar.to_json(), encoding="utf-8")
-        difference = check(
-            load_exported(folder), reference, _inputs(golden["input"], batches, form)
-        )
+        runtime = form.implementation.Runtime(folder, dtype)
+        sidecar = _sidecar(reference, said, form, job, folder, runtime)
+        exported = ExportedClassifier(sidecar, runtime)
+        difference = check(exported, reference, _inputs(golden["input"], batches, form))
         sidecar = dataclasses.replace(sidecar, difference=difference)
         (folder / SIDECAR).write_text(sidecar.to_json(), encoding="utf-8")
+        verify(folder, read_sidecar(folder))
     return sidecar
 
 
@@ -149,11 +148,13 @@ def check_request(
     form.check_backend(keras.backend.backend())
     form.check_writer(dtype)
     form.check_runtime()
-    if dtype != "int8" and calibration is not None:
-        raise ExportError(f"calibration is for dtype int8, and {dtype} was asked for")
-    if dtype == "int8" and calibration is None:
+    calibrated = DTYPES[dtype].calibrated
+    if calibration is not None and not calibrated:
+        able = " or ".join(name for name, row in DTYPES.items() if row.calibrated)
+        raise ExportError(f"calibration is for dtype {able}, and {dtype} was asked for")
+    if calibrated and calibration is None:
         raise ExportError(
-            "int8 needs pictures to measure the ranges of its numbers on: give calibration "
+            f"{dtype} needs pictures to measure the ranges of its numbers on: give calibration "
             "(`--calibration DIR`), a folder of a few hundred pictures like those it will see"
         )
     _refuse_foreign(Path(directory).expanduser().resolve())
@@ -199,7 +200,7 @@ def _job(
     batch_size: int | None,
     said: Provenance,
 ) -> Job:
-    policy = POLICIES.get((form.name, dtype), "float32")
+    policy = form.policies.get(dtype, "float32")
     network = adapt(reference, dtype=policy, data_format=form.layout)
     return Job(
         network=rewritten(network, form.rewrites),
@@ -217,10 +218,14 @@ def _job(
 
 
 def _sidecar(
-    reference: Classifier, said: Provenance, form: Format, job: Job, folder: Path
+    reference: Classifier,
+    said: Provenance,
+    form: Format,
+    job: Job,
+    folder: Path,
+    runtime: Runtime,
 ) -> Sidecar:
     """Return what the folder says of itself, before it was compared."""
-    runtime = form.implementation.Runtime(folder, job.dtype)
     return Sidecar(
         name=job.metadata["name"],
         architecture=reference.architecture,
@@ -243,14 +248,12 @@ def _sidecar(
 
 
 def _versions(form: Format, dtype: str) -> dict[str, str]:
-    libraries = ("tensorflow", *form.writes_with.get("", ()), *form.writes_with.get(dtype, ()))
     found = {"isozoo": isozoo.__version__, "keras": keras.__version__}
-    for name in libraries:
-        # TensorFlow is also distributed under other names.
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "unknown"
+    # TensorFlow, for one, is distributed under several names.
+    distributions = importlib.metadata.packages_distributions()
+    for name in filter(None, (keras.backend.backend(), *form.libraries(dtype), form.runtime)):
+        known = distributions.get(name)
+        found[name] = importlib.metadata.version(known[0]) if known else "unknown"
     return found
 
 

@@ -12,7 +12,7 @@ import pytest
 import isozoo
 from isozoo.data import IMAGENET
 from isozoo.export import FORMATS, export_model, load_exported
-from isozoo.export.formats import TOLERANCES
+from isozoo.export.formats import DTYPES
 from tests.export.conftest import LABELS, network
 
 pytestmark = pytest.mark.export
@@ -63,7 +63,7 @@ def test_the_logits_are_those_of_keras(exports, photographed, pictures, form, dt
         found = exported(batch[:count])
         assert found.shape == (count, 3)
         differences.append(abs(found - wanted[:count]).max() / abs(wanted).max())
-    assert max(differences) <= TOLERANCES[dtype]
+    assert max(differences) <= DTYPES[dtype].tolerance
     # Rounding shows: nothing was run in another precision than was asked for.
     assert (max(differences) > 1e-5) == (dtype != "float32")
     # What the guide calls it, and what a runtime is asked for by.
@@ -78,7 +78,7 @@ def test_a_fixed_batch(tmp_path, photographed, pictures, form, dtype):
     exported = load_exported(tmp_path / "out")
     batch = exported.preprocess(sorted(pictures.rglob("*.png"))[:3])
     wanted = photographed.predict(batch, verbose=0)
-    assert abs(exported(batch) - wanted).max() <= TOLERANCES[dtype] * abs(wanted).max()
+    assert abs(exported(batch) - wanted).max() <= DTYPES[dtype].tolerance * abs(wanted).max()
     assert exported.sidecar.input_shape[0] == 2
 
 
@@ -162,6 +162,16 @@ def test_the_file_itself_says_what_it_is(exports, photographed):
 
 def test_the_calibration_is_counted(exports):
     assert load_exported(exports("openvino", "int8")).sidecar.calibration == 12
+
+
+def test_the_versions_are_those_of_all_that_took_part(exports):
+    def versions(form, dtype):
+        return load_exported(exports(form, dtype)).sidecar.versions
+
+    common = {"isozoo", "keras", "tensorflow"}
+    assert set(versions("litert", "float32")) == {*common, "ai_edge_litert"}
+    assert set(versions("openvino", "float32")) == {*common, "openvino"}
+    assert set(versions("openvino", "int8")) == {*common, "openvino", "nncf"}
 
 
 @pytest.mark.parametrize(
