@@ -90,6 +90,8 @@ class StoppableNetwork:
         self.labels = network.labels
         self.data_format = network.data_format
         self.preprocessing = network.preprocessing
+        self.architecture = network.architecture
+        self.provenance = network.provenance
         self._network, self._poll = network, poll
 
     def __call__(self, images: Any, /, *, training: bool = False) -> Any:

@@ -92,5 +92,5 @@ def _bad_validation(fitting: Fitting, model: Classifier) -> Fault:
 
 def _repeat(fitting: Fitting, model: Classifier, start: int, end: int, bar: RepetitionBar) -> None:
     """Do the steps from one number of steps to another again."""
-    places = (Position.of(done, fitting.steps) for done in (start, end))
-    fitting.advance(model, *places, [bar])
+    first, last = Position.of(start, fitting.steps), Position.of(end, fitting.steps)
+    fitting.advance(model, first, last, [bar])

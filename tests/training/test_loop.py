@@ -97,6 +97,18 @@ def test_a_full_disk_at_the_weights_folder(whole_run, colours, recipe, tmp_path,
 
 
 @pytest.mark.parametrize("resume", [False, True])
+def test_rollbacks_of_a_run_without_checkpoints(colours, recipe, tmp_path, monkeypatch, resume):
+    monkeypatch.setattr(loop.Fitting, "run", lambda self: 1 / 0)
+    path = tmp_path / "runs" / "r-isonet-8.colours" / "rollbacks.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{}")
+    with pytest.raises(ZeroDivisionError):
+        train(recipe(), colours, tmp_path / "runs", resume=resume)
+    # Who begins anew has none.
+    assert path.exists() == resume
+
+
+@pytest.mark.parametrize("resume", [False, True])
 @pytest.mark.parametrize("left", ["log.jsonl", "r-isonet-8.colours"])
 def test_what_is_left_of_a_run_without_checkpoints_is_kept(colours, recipe, tmp_path, left, resume):
     directory = tmp_path / "runs" / "r-isonet-8.colours"
