@@ -60,7 +60,8 @@ def prepared(name: str, variant: str, training: ImageFolder, folder: Path) -> Ne
         return (model.fuse() if asked.fused else model).predict_on_batch
     pictures = None
     if asked.dtype == "int8":
-        chosen = np.linspace(0, len(training) - 1, CALIBRATION).round().astype(int)
+        count = min(CALIBRATION, len(training))
+        chosen = np.linspace(0, len(training) - 1, count).round().astype(int)
         pictures = [training.image(index) for index in chosen.tolist()]
     export_model(isozoo.load(name), folder / variant, asked.runtime, asked.dtype, pictures)
     return load_exported(folder / variant)
@@ -113,7 +114,7 @@ def main() -> None:
         "versions": versions(),
         "data": Path(args.data).name,
         "images": len(ImageFolder.open(args.data, "val")),
-        "calibration": CALIBRATION,
+        "calibration": min(CALIBRATION, len(ImageFolder.open(args.data, "train"))),
         "rows": rows,
     }
     atomic_write(args.out, json.dumps(result, indent=1) + "\n")
