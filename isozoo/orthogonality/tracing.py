@@ -46,7 +46,7 @@ def _tensorflow(penalty: Penalty) -> Penalty:
 
 
 def _jax(penalty: Penalty) -> Penalty:
-    import jax
+    import jax  # pyright: ignore[reportMissingImports]
 
     return jax.jit(penalty)
 

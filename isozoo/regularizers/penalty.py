@@ -25,7 +25,7 @@ CONDITIONS = ("paper", "exact")
 
 def pair(value: int | tuple[int, int]) -> tuple[int, int]:
     """Return strides as a pair, one of each axis; whole numbers are checked for elsewhere."""
-    return (value, value) if isinstance(value, numbers.Number) else (value[0], value[1])
+    return (value[0], value[1]) if isinstance(value, (tuple, list)) else (value, value)
 
 
 def orthogonality_penalty(
