@@ -1,4 +1,4 @@
-"""Train one network with the exact penalty, with estimates of it, and with it on every k-th step.
+"""Train one network with the exact penalty, with estimates of it, and with it on one step in k.
 
     python benchmarks/probe.py --data imagenette2-160.tar --out benchmarks/results/probe.json
 
