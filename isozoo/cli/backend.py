@@ -52,8 +52,16 @@ def start(asked: str | None) -> None:
                 f"asked for --backend {asked}, which is not installed; pip install {asked}"
             )
         os.environ["KERAS_BACKEND"] = asked
-    with _without_start_up_notes():
-        importlib.import_module("keras")
+    try:
+        with _without_start_up_notes():
+            importlib.import_module("keras")
+    except ModuleNotFoundError as error:
+        if error.name not in BACKENDS:
+            raise
+        raise MissingExtraError(
+            f"Keras is set to the backend {error.name} (by KERAS_BACKEND or ~/.keras/keras.json), "
+            f"which is not installed; pip install {error.name}, or ask for another with --backend"
+        ) from None
 
 
 def open_exported(name: str, asked: str | None) -> ExportedClassifier | None:

@@ -168,21 +168,15 @@ def read_sidecar(directory: str | os.PathLike[str]) -> Sidecar:
 
 
 def verify(directory: str | os.PathLike[str], sidecar: Sidecar) -> None:
-    """Check that every file of an exported folder is what was written.
+    """Check that every file of an exported folder is what was written; others do not matter.
 
     Args:
         directory: The folder.
         sidecar: What it says of itself.
 
     Raises:
-        WeightsError: A file is missing, has another size or content, or is not listed.
+        WeightsError: A file is missing, or has another size or content.
     """
-    others = sorted(paths_in(Path(directory)).keys() - sidecar.files.keys() - {SIDECAR})
-    if others:
-        raise WeightsError(
-            f"the exported network {directory} holds {', '.join(others[:5])}, which its {SIDECAR} "
-            f"does not list: remove it, or {_AGAIN}"
-        )
     for name, record in sidecar.files.items():
         path = Path(directory) / name
         if not path.is_file():

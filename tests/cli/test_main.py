@@ -116,6 +116,14 @@ class TestBackend:
             backend.start("jax")
         assert imported == []
 
+    def test_one_that_the_environment_names_is_not_installed(self, imported, monkeypatch):
+        def absent(name):
+            raise ModuleNotFoundError("No module named 'jax'", name="jax")
+
+        monkeypatch.setattr(backend.importlib, "import_module", absent)
+        with pytest.raises(MissingExtraError, match=r"backend jax \(by KERAS_BACKEND.*pip install"):
+            backend.start(None)
+
     def test_it_cannot_change_once_keras_runs(self, imported, monkeypatch):
         keras = types.SimpleNamespace(backend=types.SimpleNamespace(backend=lambda: "tensorflow"))
         monkeypatch.setitem(sys.modules, "keras", keras)

@@ -41,12 +41,14 @@ def test_a_file_with_another_byte(folder):
 def test_a_file_that_nobody_vouches_for(folder):
     name = "saved_model/variables/variables.index"
     values = json.loads((folder / SIDECAR).read_text())
-    (folder / "saved_model" / "more.pb").write_bytes(b"x")
-    refused(folder, "holds saved_model/more.pb, which its isozoo-export.json does not list: remove")
-    (folder / "saved_model" / "more.pb").unlink()
     del values["files"][name]
     (folder / SIDECAR).write_text(json.dumps(values))
     refused(folder, f"files does not list {name}")
+
+
+def test_a_file_that_no_runtime_reads_does_no_harm(folder):
+    (folder / ".DS_Store").write_bytes(b"of a file manager")
+    assert load_exported(folder).labels
 
 
 def test_a_sidecar_of_a_newer_isozoo(folder):
