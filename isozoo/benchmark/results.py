@@ -79,7 +79,7 @@ class Result:
     def to_json(self) -> dict[str, Any]:
         """Return the record that `from_json` reads, with the figures that follow from it."""
         record = dataclasses.asdict(self)
-        record["seconds"] = [round(value, 6) for value in self.seconds]
+        record["seconds"] = list(self.seconds)
         derived = {
             "median": self.median,
             "quartiles": self.quartiles,
