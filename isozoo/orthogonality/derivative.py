@@ -42,6 +42,6 @@ def with_gradient(forward: Forward, backward: Backward) -> Callable[..., Any]:
 
 def _derives() -> bool:
     """Return whether PyTorch follows what is computed, as it does in gradients to be derived."""
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     return torch.is_grad_enabled()

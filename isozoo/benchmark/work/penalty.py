@@ -61,7 +61,7 @@ def _jax(function: Function, variables: list[keras.Variable], jit: bool) -> Func
 
 
 def _torch(function: Function, variables: list[keras.Variable], jit: bool) -> Function:
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     sources = [variable.value for variable in variables]
 
