@@ -81,7 +81,7 @@ def goals() -> str:
     """Return one row for each goal, with what was measured."""
     found = [goal for row in read(PERFORMANCE)["rows"] for goal in row["goals"]]
     return (
-        table("what is compared|goal|measured:|range|", map(_goal, found))
+        table("what is compared|measured:|goal||range|", map(_goal, found))
         if found
         else NOT_MEASURED
     )
@@ -91,10 +91,10 @@ def _goal(goal: dict[str, Any]) -> list[str]:
     ratio, about = goal["ratio"], note(goal, "`{}`")
     return [
         f"{goal['title']} ({goal['of']})" + (f", {about}" if about else ""),
-        bound(goal),
         f"{ratio['median']:.2f}" if ratio else "failed",
-        f"{ratio['low']:.2f} to {ratio['high']:.2f}" if ratio else "",
+        bound(goal),
         _VERDICTS[goal["met"]],
+        f"{ratio['low']:.2f} to {ratio['high']:.2f}" if ratio else "",
     ]
 
 
@@ -172,7 +172,7 @@ def precisions() -> str:
     found = read(PRECISION)
     if not found["rows"]:
         return NOT_MEASURED
-    head = "weights|variant|top-1:|points:|class changed:|goal|"
+    head = "weights|variant|top-1:|points:|goal||class changed:"
     shown = table(head, map(_precision, found["rows"]))
     return (
         f"{shown}\nOf {found['images']:,} validation pictures; int8 is calibrated on "
@@ -188,9 +188,9 @@ def _precision(row: dict[str, Any]) -> list[str]:
         f"`{row['variant']}`",
         "failed" if failed else f"{100 * row['top1']:.2f} %",
         "" if failed else f"{row['points']:+.2f}",
-        "" if failed else f"{row['changed']}",
         f"at most {row['at_most']:g} lost" if bounded else "",
         _VERDICTS[row["met"]] if bounded else "",
+        "" if failed else f"{row['changed']}",
     ]
 
 

@@ -39,7 +39,7 @@ def plot(comparison: Comparison, path: str | os.PathLike[str]) -> Path:
     results = comparison.results
     if not any(result.seconds for result in results):
         raise BenchmarkError(f"{comparison.title}: all contenders failed, there is nothing to draw")
-    figure = Figure(figsize=(8, 0.8 + 0.42 * len(results)), layout="constrained")
+    figure = Figure(figsize=(8, 1.0 + 0.42 * len(results)), layout="constrained")
     _draw(figure.subplots(), comparison)
     # Pictures of equal numbers should not differ by the version of Matplotlib noted in them.
     unnoted = {"Software": None} if Path(path).suffix.lower() == ".png" else None
@@ -71,7 +71,7 @@ def _draw(axes: Any, comparison: Comparison) -> None:
         )
     unit = UNITS[results[0].unit]
     direction = "more" if unit.more_is_better else "less"
-    ratio = f"; x: times as fast as {rivals[0]}" if rivals else ""
+    ratio = f"\nx: times as fast as {rivals[0]}" if rivals else ""
     axes.set(title=comparison.title, xlabel=f"{unit.name} ({direction} is better){ratio}")
     axes.margins(x=0.25)  # room for the numbers
     axes.set_xlim(left=0)
