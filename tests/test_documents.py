@@ -124,10 +124,10 @@ def test_goals_stand_beside_what_was_measured(tables, measured):
         ],
     )
     assert tables.performance_tables.goals().splitlines()[2:] == [
-        "| A (speed) | at least 2 | 2.50 | 2.25 to 3.00 | met |",
+        "| A (speed) | 2.50 | at least 2 | met | 2.25 to 3.00 |",
         "| B (speed), by `fast` against `slow`; `other` failed "
-        "| at least 2 | 2.50 | 2.25 to 3.00 | **not met** |",
-        "| C (speed) |  | failed |  | no goal |",
+        "| 2.50 | at least 2 | **not met** | 2.25 to 3.00 |",
+        "| C (speed) | failed |  | no goal |  |",
     ]
     text = tables.performance_tables.measurements()
     assert text.startswith("### A row\n\n| contender | images/s | range |")
@@ -197,7 +197,7 @@ def test_what_precisions_cost_stands_beside_its_goal(tables, tmp_path, monkeypat
     (tmp_path / "p.json").write_text(json.dumps({"rows": rows, "images": 39, "calibration": 30}))
     monkeypatch.setattr(tables.performance_tables, "PRECISION", tmp_path / "p.json")
     assert tables.performance_tables.precisions().splitlines()[2:] == [
-        "| `net.tag` | `int8` | 88.50 % | -0.25 | 7 | at most 1 lost | met |",
+        "| `net.tag` | `int8` | 88.50 % | -0.25 | at most 1 lost | met | 7 |",
         "| `net.tag` | `x` | failed |  |  |  |  |",
         "",
         "Of 39 validation pictures; int8 is calibrated on 30 training pictures.",

@@ -36,10 +36,11 @@ def plot(comparison: Comparison, path: str | os.PathLike[str]) -> Path:
         raise MissingExtraError(
             "plots need matplotlib: python -m pip install 'isozoo[train]'"
         ) from error
-    results = comparison.results
+    results = _alike(comparison)
     if not any(result.seconds for result in results):
         raise BenchmarkError(f"{comparison.title}: all contenders failed, there is nothing to draw")
     figure = Figure(figsize=(8, 1.0 + 0.42 * len(results)), layout="constrained")
+    figure.suptitle(comparison.title)
     _draw(figure.subplots(), comparison)
     # Pictures of equal numbers should not differ by the version of Matplotlib noted in them.
     unnoted = {"Software": None} if Path(path).suffix.lower() == ".png" else None
@@ -48,7 +49,7 @@ def plot(comparison: Comparison, path: str | os.PathLike[str]) -> Path:
 
 
 def _draw(axes: Any, comparison: Comparison) -> None:
-    results, rivals = comparison.results, comparison.against[:1]
+    results, rivals = _alike(comparison), comparison.against[:1]
     places = range(len(results))
     axes.barh(
         places,
@@ -72,10 +73,16 @@ def _draw(axes: Any, comparison: Comparison) -> None:
     unit = UNITS[results[0].unit]
     direction = "more" if unit.more_is_better else "less"
     ratio = f"\nx: times as fast as {rivals[0]}" if rivals else ""
-    axes.set(title=comparison.title, xlabel=f"{unit.name} ({direction} is better){ratio}")
+    axes.set(xlabel=f"{unit.name} ({direction} is better){ratio}")
     axes.margins(x=0.25)  # room for the numbers
     axes.set_xlim(left=0)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _alike(comparison: Comparison) -> list[Result]:
+    """Return the results of the first one's measure: bars of another would dwarf them."""
+    measure = comparison.results[0].measure
+    return [result for result in comparison.results if result.measure == measure]
 
 
 def _reach(result: Result) -> tuple[float, float]:
