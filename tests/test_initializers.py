@@ -49,7 +49,7 @@ def test_the_paper_penalty_of_delta_kernels_is_zero(side, channels, strides):
     missing = min(channels[0] * strides[0] * strides[1], channels[1]) - min(channels)
     # The copied tap need not be the centre of its phase: equal to rounding only.
     exact = float(orthogonality_penalty(kernel, strides, "exact"))
-    assert exact == pytest.approx(missing / 2, abs=1e-9)
+    assert exact == pytest.approx(missing / 2, rel=1e-6, abs=1e-9)
 
 
 @PROPERTY

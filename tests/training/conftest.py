@@ -71,6 +71,14 @@ def signal_after(position: tuple[int, int], number: signal.Signals, monkeypatch)
     monkeypatch.setattr(Tracker, "on_train_batch_end", count_and_signal)
 
 
+@pytest.fixture(autouse=True)
+def heeded():
+    """Ctrl-C as in a terminal: what a shell starts in the background begins with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="session")
 def colours(tmp_path_factory) -> Path:
     """A folder of `train` and `val` pictures of three classes, told apart by their colour."""
