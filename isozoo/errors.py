@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 class IsozooError(Exception):
@@ -71,3 +73,27 @@ def unknown(kind: str, asked: str, known: Iterable[str], more: str = "") -> Unkn
         shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
         hint = f"known: {shown}"
     return UnknownNameError(f"unknown {kind} '{asked}'; {hint}" + (f" {more}" if more else ""))
+
+
+def check_fields(
+    cls: Any, settings: Mapping[str, Any], where: str, error: type[IsozooError]
+) -> None:
+    """Refuse settings that a dataclass has no field for, or that lack one without a default.
+
+    Args:
+        cls: The dataclass.
+        settings: Its settings by name.
+        where: What the settings are of, for the message.
+        error: What is raised.
+    """
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    for key in settings:
+        if key not in fields:
+            raise error(str(unknown(f"setting in {where}", key, fields)))
+    missing = [
+        name
+        for name, field in fields.items()
+        if field.default is field.default_factory is dataclasses.MISSING and name not in settings
+    ]
+    if missing:
+        raise error(f"{where} lacks {', '.join(missing)}")

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from isozoo.errors import WeightsError
+
 
 @dataclass(frozen=True)
 class FileRecord:
@@ -124,3 +126,22 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def check_file(path: Path, record: FileRecord, advice: str) -> None:
+    """Refuse a file of another size or content than was written down, and say what to do.
+
+    Raises:
+        WeightsError: It is another.
+    """
+    size = path.stat().st_size
+    if size != record.size:
+        raise WeightsError(
+            f"{path} is truncated or changed: expected {record.size} bytes, found {size}; {advice}"
+        )
+    digest = sha256_file(path)
+    if digest != record.sha256:
+        raise WeightsError(
+            f"{path} is corrupt or changed: expected sha256 {record.sha256}, found {digest}; "
+            f"{advice}"
+        )

@@ -17,7 +17,7 @@ from isozoo.benchmark.goals import Goal
 from isozoo.benchmark.machine import machine
 from isozoo.benchmark.measures import Settings, Task
 from isozoo.benchmark.turns import WORKER
-from isozoo.errors import BenchmarkError, unknown
+from isozoo.errors import BenchmarkError, check_fields, unknown
 from isozoo.files import atomic_write
 
 #: What rows of one file have in common of the machine they were measured on.
@@ -220,15 +220,5 @@ def _kept(
 
 def _build(cls: Any, settings: Mapping[str, Any], where: str) -> Any:
     """Build a dataclass, every key known and none missing; lists become tuples."""
-    fields = {field.name: field for field in dataclasses.fields(cls)}
-    for key in settings:
-        if key not in fields:
-            raise BenchmarkError(str(unknown(f"setting in {where}", key, fields)))
-    missing = [
-        name
-        for name, field in fields.items()
-        if field.default is field.default_factory is dataclasses.MISSING and name not in settings
-    ]
-    if missing:
-        raise BenchmarkError(f"{where} lacks {', '.join(missing)}")
+    check_fields(cls, settings, where, BenchmarkError)
     return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})

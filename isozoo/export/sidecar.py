@@ -15,7 +15,7 @@ from isozoo.data.labels import distinct_labels
 from isozoo.data.preprocessing import Preprocessing
 from isozoo.errors import IsozooError, WeightsError
 from isozoo.export.formats import FORMATS
-from isozoo.files import FileRecord
+from isozoo.files import FileRecord, check_file
 from isozoo.models.architecture import Architecture
 
 SIDECAR = "isozoo-export.json"
@@ -184,15 +184,7 @@ def verify(directory: str | os.PathLike[str], sidecar: Sidecar) -> None:
                 f"the exported network {directory} lacks {name}, which its {SIDECAR} lists with "
                 f"{record.size} bytes; {_AGAIN}"
             )
-        found = FileRecord(path.stat().st_size, "")
-        if found.size == record.size:
-            found = FileRecord.of(path)
-        if found != record:
-            raise WeightsError(
-                f"{path} is truncated, corrupt or changed: expected {record.size} bytes with "
-                f"sha256 {record.sha256}, found {found.size} bytes"
-                f"{f' with sha256 {found.sha256}' if found.sha256 else ''}; {_AGAIN}"
-            )
+        check_file(path, record, _AGAIN)
 
 
 def paths_in(directory: Path) -> dict[str, Path]:

@@ -13,7 +13,7 @@ from typing import Any
 from isozoo.data.labels import distinct_labels
 from isozoo.data.preprocessing import Preprocessing
 from isozoo.errors import IsozooError, WeightsError
-from isozoo.files import FileRecord, sha256_file
+from isozoo.files import FileRecord, check_file
 from isozoo.models.architecture import Architecture
 
 #: One record per epoch, as the lines of `log.jsonl` hold them.
@@ -185,18 +185,7 @@ def verify_files(directory: str | os.PathLike[str], files: Mapping[str, FileReco
                 f"weights folder {directory} lacks {name}, which its record lists with "
                 f"{record.size} bytes; {_AGAIN}"
             )
-        size = path.stat().st_size
-        if size != record.size:
-            raise WeightsError(
-                f"{path} is truncated or changed: expected {record.size} bytes, found {size}; "
-                f"{_AGAIN}"
-            )
-        digest = sha256_file(path)
-        if digest != record.sha256:
-            raise WeightsError(
-                f"{path} is corrupt or changed: expected sha256 {record.sha256}, "
-                f"found {digest}; {_AGAIN}"
-            )
+        check_file(path, record, _AGAIN)
 
 
 _NONE = type(None)

@@ -16,7 +16,7 @@ from typing import Any
 from isozoo import methods
 from isozoo.data.augment import Augment
 from isozoo.data.preprocessing import Preprocessing
-from isozoo.errors import IsozooError, RecipeError, unknown
+from isozoo.errors import IsozooError, RecipeError, check_fields, unknown
 from isozoo.models.architecture import DTYPES, Architecture, architecture
 from isozoo.training.settings import (
     AugmentSettings,
@@ -263,17 +263,7 @@ def _build(cls: Any, settings: Mapping[str, Any], where: str) -> Any:
     if not isinstance(settings, Mapping):
         raise RecipeError(f"{where} must be a table of settings, got {settings!r}")
     types = typing.get_type_hints(cls)
-    fields = {field.name: field for field in dataclasses.fields(cls)}
-    for key in settings:
-        if key not in fields:
-            raise RecipeError(str(unknown(f"setting in {where}", key, fields)))
-    missing = [
-        name
-        for name, field in fields.items()
-        if field.default is field.default_factory is dataclasses.MISSING and name not in settings
-    ]
-    if missing:
-        raise RecipeError(f"{where} lacks {', '.join(missing)}")
+    check_fields(cls, settings, where, RecipeError)
     return cls(**{key: _convert(types[key], value, key) for key, value in settings.items()})
 
 

@@ -27,7 +27,7 @@ def test_a_file_that_is_not_there(folder, name):
 def test_a_file_that_ends_early(folder):
     path = folder / GRAPH
     path.write_bytes(path.read_bytes()[:-1])
-    refused(folder, r"saved_model.pb is truncated, corrupt or changed: expected (\d+) bytes")
+    refused(folder, r"saved_model.pb is truncated or changed: expected (\d+) bytes")
 
 
 def test_a_file_with_another_byte(folder):
@@ -35,7 +35,7 @@ def test_a_file_with_another_byte(folder):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(bytes(content))
-    refused(folder, r"saved_model.pb is .*changed: .* found \d+ bytes with sha256 [0-9a-f]{64}; ")
+    refused(folder, r"saved_model.pb is corrupt or changed: .* found [0-9a-f]{64}; ")
 
 
 def test_a_file_that_nobody_vouches_for(folder):

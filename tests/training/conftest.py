@@ -71,6 +71,14 @@ def signal_after(position: tuple[int, int], number: signal.Signals, monkeypatch)
     monkeypatch.setattr(Tracker, "on_train_batch_end", count_and_signal)
 
 
+#: What a recipe says to go back instead of stopping.
+ROLLBACK = """
+[recovery]
+on_nan = "rollback"
+learning_rate_factor = 0.001
+"""
+
+
 @pytest.fixture(autouse=True)
 def heeded():
     """Ctrl-C as in a terminal: what a shell starts in the background begins with it ignored."""
