@@ -258,8 +258,9 @@ class Checkpoints:
                 f"the checkpoint {folder} has format {written}, this isozoo reads {FORMAT}; finish "
                 f"the run with isozoo {manifest['versions']['isozoo']} or give another --out"
             )
-        if manifest["recipe"] != self.recipe:
-            changed = _differences(manifest["recipe"], self.recipe)
+        old, new = _given(manifest["recipe"]), _given(self.recipe)
+        if old != new:
+            changed = _differences(old, new)
             raise WeightsError(
                 f"the checkpoint {folder} was made with another recipe or other data "
                 f"({changed}); continue with the old ones, or give another --out"
@@ -317,6 +318,15 @@ def _read(folder: Path) -> dict[str, Any]:
         if sha256_file(folder / name) != expected:
             raise ValueError(f"{name} does not have the hash it was written with")
     return manifest
+
+
+def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings without those that are None: an older recipe did not know all of them."""
+    return {
+        key: _given(value) if isinstance(value, Mapping) else value
+        for key, value in settings.items()
+        if value is not None
+    }
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

@@ -181,9 +181,7 @@ class Recipe:
 
     def architecture(self, classes: int) -> Architecture:
         """Return the description of the network for a number of classes."""
-        changes = {"dropout": self.model.dropout, "orthogonality": self.model.orthogonality}
-        given = {key: value for key, value in changes.items() if value is not None}
-        return architecture(self.model.name, classes=classes, **given)
+        return architecture(self.model.name, classes=classes, **self.model.changes)
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Recipe:

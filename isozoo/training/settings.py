@@ -11,12 +11,35 @@ from isozoo.errors import RecipeError, unknown
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelSettings:
-    """What is trained: an architecture's name and the fields changed for this run."""
+    """What is trained: an architecture's name and the fields changed for this run.
+
+    All but `name` and `dtype` are fields of `isozoo.models.Architecture`; left out, each is what
+    the named network has.
+
+    Example:
+        >>> ModelSettings(name="isonet-18", activation="relu", conv_bias=True).changes
+        {'activation': 'relu', 'conv_bias': True}
+    """
 
     name: str
+    normalization: str | None = None
+    activation: str | None = None
+    initializer: str | None = None
+    shortcut: str | None = None
+    conv_bias: bool | None = None
+    scalar_biases: bool | None = None
+    residual_scale: float | None = None
+    zero_last_gamma: bool | None = None
     dropout: float | None = None
     orthogonality: float | None = None
     dtype: str = "float32"
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """The fields of the architecture that are changed."""
+        settings = dataclasses.asdict(self)
+        del settings["name"], settings["dtype"]
+        return {name: value for name, value in settings.items() if value is not None}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

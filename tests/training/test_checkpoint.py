@@ -84,6 +84,14 @@ def test_what_was_saved_is_what_is_loaded(model, tmp_path):
         np.testing.assert_array_equal(variable, value)
 
 
+def test_settings_that_say_nothing_are_no_others(model, tmp_path):
+    Checkpoints(tmp_path, {"cache": None, "model": {"name": "a"}}).save(model, Position(1), {})
+    asked = Checkpoints(tmp_path, {"model": {"name": "a", "activation": None}})
+    assert asked.newest() is not None
+    with pytest.raises(WeightsError, match=r"another recipe .*model: {'name': 'a'} then"):
+        Checkpoints(tmp_path, {"model": {"name": "a", "activation": "relu"}}).newest()
+
+
 def test_checkpoints_of_an_older_format_are_refused(model, tmp_path):
     checkpoints = Checkpoints(tmp_path)
     path = checkpoints.save(model, Position(1), {}) / "checkpoint.json"
