@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ class TrainingRun:
 
 def train(
     recipe: str | os.PathLike[str],
-    data: str | os.PathLike[str],
+    data: str | os.PathLike[str] | Mapping[str, Samples],
     out: str | os.PathLike[str] = "runs",
     resume: bool = False,
     *,
@@ -62,7 +63,8 @@ def train(
 
     Args:
         recipe: TOML file, see `Recipe`.
-        data: Folder or tar of `train/<class>/*` and `val/<class>/*`.
+        data: Folder or tar of `train/<class>/*` and `val/<class>/*`; or samples under the keys
+            `train` and `val`, such as `InMemoryImages`.
         out: Folder for runs.
         resume: Whether to go on from the newest checkpoint that is whole.
         checkpoint_minutes: Minutes between checkpoints within an epoch, more than 0; None for none.
@@ -87,7 +89,7 @@ def train(
     """
     options = Options(checkpoint_minutes, csv=csv, tensorboard=tensorboard)
     plan, text = Recipe.read(recipe), Path(recipe).read_text("utf-8")
-    training, validation = (ImageFolder.open(data, split) for split in ("train", "val"))
+    training, validation = (_opened(data, split) for split in ("train", "val"))
     _check_same_classes(training, validation)
     directory = Path(out) / plan.name
     checkpoints = Checkpoints(directory / "checkpoints", _identity(plan, training))
@@ -107,6 +109,10 @@ def train(
         with checkpoints.writing(folder):
             write_folder(model, folder, tag=plan.tag, metrics=metrics, recipe=text, log=log)
     return TrainingRun(model, folder, log, metrics)
+
+
+def _opened(data: str | os.PathLike[str] | Mapping[str, Samples], split: str) -> Samples:
+    return data[split] if isinstance(data, Mapping) else ImageFolder.open(data, split)
 
 
 def _identity(plan: Recipe, training: Samples) -> dict[str, Any]:
