@@ -41,6 +41,10 @@ class BenchmarkError(IsozooError, ValueError):
     """A benchmark that cannot be run, or a contender that failed in it."""
 
 
+class ExperimentError(IsozooError):
+    """An experiment that cannot be run or collected."""
+
+
 class ExportError(IsozooError):
     """A network that cannot be exported as asked, or whose export answers differently."""
 

@@ -18,12 +18,15 @@ from isozoo.cli import (
     listing,
     predict,
     push,
+    reproduce,
     runs,
     train,
 )
 from isozoo.errors import IsozooError
 
-COMMANDS = (listing, info, predict, train, runs, evaluate, benchmark, export, convert, push)
+COMMANDS = (
+    listing, info, predict, train, runs, evaluate, reproduce, benchmark, export, convert, push,
+)  # fmt: skip
 
 FAILED = 2
 INTERRUPTED = 130

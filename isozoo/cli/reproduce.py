@@ -1,0 +1,152 @@
+"""``isozoo reproduce``: the paper's tables, row by row."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from isozoo.cli import output, train
+
+if TYPE_CHECKING:
+    from isozoo.experiments.results import CellResult, Results, RunResult
+    from isozoo.experiments.table import Row, Table
+
+USES_KERAS = True
+
+PLOT = "results.png"
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "reproduce",
+        help="run a table of the paper",
+        description="Run a table of the paper, or some of its rows, and compare with it. Without a "
+        "table, list them. What was run already is not run again; a run that was stopped goes on.",
+    )
+    parser.add_argument(
+        "table", nargs="?", metavar="TABLE", help="a table's name, or a file like isozoo's own"
+    )
+    parser.add_argument(
+        "--scale", default="small", metavar="SCALE",
+        help="small, for a CPU or one GPU, or paper, for ImageNet (%(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--data", metavar="DATA", help="the images, as `isozoo train` takes them; the scale's own "
+        "data set, from TFDS, if left out",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", default=Path("experiments"),
+        help="folder for the runs and results (%(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--row", action="append", metavar="ROW", help="only this row; repeatable")
+    parser.add_argument(
+        "--column", action="append", metavar="C", help="only this column; repeatable"
+    )
+    parser.add_argument("--seeds", type=_count, metavar="N", help="runs of each cell")
+    parser.add_argument(
+        "--jobs", type=_count, default=1, metavar="N", help="runs at a time (%(default)s)"
+    )
+    parser.add_argument(
+        "--collect", action="store_true", help="run nothing, show what has been run so far"
+    )
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    return parser
+
+
+def needs_keras(args: argparse.Namespace) -> bool:
+    """Return whether something is to be trained."""
+    return args.table is not None
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
+    return value
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run what is left of a table, print it and draw it; 75 if it was asked to stop."""
+    from isozoo.experiments import table_names
+
+    if args.table is None:
+        return _list(table_names(), args.json)
+    from isozoo.experiments.plots import plot
+    from isozoo.experiments.runner import Plan, collect, reproduce
+    from isozoo.training import TrainingInterrupted
+
+    plan = Plan(
+        table=args.table,
+        scale=args.scale,
+        data=args.data,
+        out=args.out,
+        rows=args.row,
+        columns=args.column,
+        seeds=args.seeds,
+    )
+    try:
+        results = collect(plan) if args.collect else reproduce(plan, args.jobs, _tell)
+    except TrainingInterrupted as stopped:
+        output.remark(str(stopped))
+        return train.STOPPED
+    if args.json:
+        output.print_json(results.to_json())
+    else:
+        _print_table(plan.read(), results)
+    if results.runs:
+        output.remark(f"drew {plot(results, plan.read(), plan.folder / PLOT)}")
+    return 0
+
+
+def _list(names: list[str], as_json: bool) -> int:
+    from isozoo.experiments.table import read_table
+
+    tables = [read_table(name) for name in names]
+    if as_json:
+        output.print_json(
+            [
+                {"name": table.name, "title": table.title, "scales": list(table.scales),
+                 "rows": [row.name for row in table.rows],
+                 "columns": [column.name for column in table.columns]}
+                for table in tables
+            ]
+        )  # fmt: skip
+        return 0
+    listed = output.table("TABLE", "ROWS", "COLUMNS", "WHAT IT ASKS", right=("ROWS", "COLUMNS"))
+    for table in tables:
+        listed.add_row(table.name, str(len(table.rows)), str(len(table.columns)), table.title)
+    output.console().print(listed)
+    return 0
+
+
+def _tell(done: int, wanted: int, result: RunResult) -> None:
+    found = result.outcome if result.top1 is None else output.number("top1", result.top1)
+    output.remark(
+        f"{done} of {wanted}: {result.model}, {result.row} {result.column}, seed {result.seed}: "
+        f"{found} after {result.seconds / 60:.1f} minutes"
+    )
+
+
+def _print_table(table: Table, results: Results) -> None:
+    cells = results.cells()
+    columns = [c.name for c in table.columns if any(key[1] == c.name for key in cells)]
+    heads = [f"{table.varies.upper()} {name}" for name in columns]
+    shown = output.table("ROW", *heads, right=tuple(heads))
+    for row in table.rows:
+        if any(key[0] == row.name for key in cells):
+            shown.add_row(
+                row.title, *(_cell(row, name, cells.get((row.name, name))) for name in columns)
+            )
+    output.console().print(shown)
+
+
+def _cell(row: Row, column: str, cell: CellResult | None) -> str:
+    """Return mean, spread, number of runs and the paper's figure as text."""
+    if cell is None:
+        return ""
+    spread = "" if cell.spread is None else f" ± {100 * cell.spread:.1f} ({len(cell.runs)})"
+    paper = row.published.get(column)
+    beside = "" if paper is None else f" [{paper:.1f}]" if paper else " [fails]"
+    return f"{100 * cell.mean:.1f}{spread}{beside}"

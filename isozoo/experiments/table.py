@@ -1,0 +1,264 @@
+"""The tables of the experiments as data: rows, columns, scales, and the recipe of each cell.
+
+Keras-free, so that tables can be listed without importing a backend.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from isozoo.errors import RecipeError, check_fields, unknown
+from isozoo.training.recipe import Recipe
+
+Settings = Mapping[str, Any]
+_FOLDER = Path(__file__).with_name("tables")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Scale:
+    """How much of an experiment is done: the paper's, or what a small machine can do.
+
+    Args:
+        about: One sentence for the reader: which images, how large, how long.
+        dataset: Name of the data set, as `isozoo train --data` takes it.
+        seeds: Runs of each cell with different seeds.
+        headline_seeds: Runs of each cell of the rows that the experiment is about.
+        variant: What the networks' names end in, such as `-w16`.
+        columns: Names of the columns that are run; all by default.
+        recipe: Settings of every cell.
+    """
+
+    about: str
+    dataset: str
+    seeds: int = 1
+    headline_seeds: int = 3
+    variant: str = ""
+    columns: tuple[str, ...] | None = None
+    recipe: Settings = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Column:
+    """What varies along a row.
+
+    Args:
+        name: The column's value, such as a depth.
+        recipe: Settings of its cells.
+        scales: More settings for single scales.
+    """
+
+    name: str
+    recipe: Settings = dataclasses.field(default_factory=dict)
+    scales: Mapping[str, Settings] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Row:
+    """A network, or a way to train one.
+
+    Args:
+        name: Short name, part of its runs' names.
+        title: As the paper calls it.
+        headline: Whether the experiment is about it, so that it is run with more seeds.
+        recipe: Settings of its cells; `{column}` and `{variant}` in the name of the model stand for
+            the column's name and the scale's variant.
+        scales: More settings for single scales.
+        published: The paper's accuracy in per cent, by the column's name; 0 where the paper says
+            that the network does not train.
+    """
+
+    name: str
+    title: str
+    recipe: Settings
+    headline: bool = False
+    scales: Mapping[str, Settings] = dataclasses.field(default_factory=dict)
+    published: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One number of a table, measured by one or several runs.
+
+    Args:
+        table: Name of the table.
+        scale: Name of the scale.
+        row: The row.
+        column: The column.
+        seeds: Seeds of its runs.
+        settings: The recipe's settings, but for seed and tag.
+    """
+
+    table: str
+    scale: str
+    row: Row
+    column: Column
+    seeds: tuple[int, ...]
+    settings: Settings
+
+    def recipe(self, seed: int) -> dict[str, Any]:
+        """Return the settings of one run's recipe.
+
+        Args:
+            seed: The run's seed.
+
+        Raises:
+            RecipeError: The table makes a recipe that cannot be trained.
+        """
+        tag = f"{self.table}-{self.scale}-{self.row.name}-{self.column.name}-seed{seed}"
+        title = f"{self.row.title}, {self.column.name}: {self.table}, {self.scale} scale"
+        settings = {"tag": tag, "title": title, "seed": seed, **copy.deepcopy(dict(self.settings))}
+        Recipe.from_dict(settings)
+        return settings
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Table:
+    """An experiment: what is compared, and how.
+
+    Args:
+        name: Its name on the command line.
+        title: What it asks.
+        about: What is done, in a few sentences.
+        source: Where the paper's figures are from; empty where there are none.
+        varies: What the columns are called, such as `depth`.
+        columns: The columns.
+        rows: The rows.
+        scales: The scales by name.
+
+    Example:
+        >>> table = read_table("depth")
+        >>> [column.name for column in table.columns]
+        ['18', '34', '50', '101']
+        >>> cell = next(table.cells("small", rows=["isonet"]))
+        >>> cell.settings["model"]["name"]
+        'isonet-18-w16'
+    """
+
+    name: str
+    title: str
+    about: str
+    varies: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    scales: Mapping[str, Scale]
+    source: str = ""
+
+    def cells(
+        self,
+        scale: str,
+        rows: Iterable[str] | None = None,
+        columns: Iterable[str] | None = None,
+        seeds: int | None = None,
+    ) -> Iterator[Cell]:
+        """Yield the cells of a scale, row by row.
+
+        Args:
+            scale: Name of the scale.
+            rows: Names of the rows; all by default.
+            columns: Names of the columns; those of the scale by default.
+            seeds: Runs of each cell; by default as the scale says.
+
+        Raises:
+            UnknownNameError: There is no such scale, row or column; the nearest are named.
+        """
+        if scale not in self.scales:
+            raise unknown("scale", scale, self.scales)
+        size = self.scales[scale]
+        for row in _chosen("row", self.rows, rows):
+            for column in _chosen("column", self.columns, columns or size.columns):
+                runs = seeds or (size.headline_seeds if row.headline else size.seeds)
+                settings = self._settings(scale, row, column)
+                yield Cell(self.name, scale, row, column, tuple(range(runs)), settings)
+
+    def _settings(self, scale: str, row: Row, column: Column) -> dict[str, Any]:
+        settings = dict(self.scales[scale].recipe)
+        for more in (
+            column.recipe,
+            column.scales.get(scale, {}),
+            row.recipe,
+            row.scales.get(scale, {}),
+        ):
+            settings = merged(settings, more)
+        name = settings["model"]["name"].format(
+            column=column.name, variant=self.scales[scale].variant
+        )
+        return merged(settings, {"model": {"name": name}, "dataset": self.scales[scale].dataset})
+
+
+def merged(settings: Settings, changes: Settings) -> dict[str, Any]:
+    """Return nested settings with changes, which win; lists are replaced whole.
+
+    Example:
+        >>> merged({"a": {"x": 1, "y": 2}, "b": [1]}, {"a": {"y": 3}, "b": [2]})
+        {'a': {'x': 1, 'y': 3}, 'b': [2]}
+    """
+    made = dict(settings)
+    for key, value in changes.items():
+        both = isinstance(value, Mapping) and isinstance(made.get(key), Mapping)
+        made[key] = merged(made[key], value) if both else value
+    return made
+
+
+def table_names() -> list[str]:
+    """Return the names of the tables.
+
+    Example:
+        >>> "ablation" in table_names()
+        True
+    """
+    return sorted(path.stem for path in _FOLDER.glob("*.toml"))
+
+
+def read_table(name: str) -> Table:
+    """Return a table.
+
+    Args:
+        name: One of `table_names`, or the path of a table of one's own, which ends in `.toml`.
+
+    Raises:
+        UnknownNameError: There is no such table; the nearest are named.
+        RecipeError: The file is missing, is not TOML, or a key in it is missing or unknown.
+    """
+    path = Path(name) if name.endswith(".toml") else _FOLDER / f"{name}.toml"
+    if path.parent == _FOLDER and name not in table_names():
+        raise unknown("table", name, table_names())
+    try:
+        found = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise RecipeError(f"no table at {path}; `isozoo reproduce` lists isozoo's own") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is not a TOML file: {error}") from error
+    return table_from_dict({"name": path.stem, **found})
+
+
+def table_from_dict(settings: Settings) -> Table:
+    """Build a table from nested settings, as TOML gives them.
+
+    Raises:
+        RecipeError: A key is missing or unknown.
+    """
+    made = _built(Table, settings, "table")
+    columns = tuple(_built(Column, column, "columns") for column in made.columns)
+    rows = tuple(_built(Row, row, "rows") for row in made.rows)
+    scales = {name: _built(Scale, scale, f"scales.{name}") for name, scale in made.scales.items()}
+    return dataclasses.replace(made, columns=columns, rows=rows, scales=scales)
+
+
+def _built(cls: Any, settings: Any, where: str) -> Any:
+    check_fields(cls, settings, where, RecipeError)
+    return cls(**settings)
+
+
+def _chosen(kind: str, items: tuple[Any, ...], names: Iterable[str] | None) -> list[Any]:
+    if names is None:
+        return list(items)
+    known = {item.name: item for item in items}
+    for name in names:
+        if name not in known:
+            raise unknown(kind, name, known)
+    return [item for item in items if item.name in set(names)]
