@@ -6,41 +6,59 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from isozoo.experiments.claims import Verdict, verdicts
     from isozoo.experiments.plots import plot
     from isozoo.experiments.results import CellResult, Results, RunResult, read_results
-    from isozoo.experiments.runner import reproduce
-    from isozoo.experiments.table import Cell, Column, Row, Scale, Table, read_table, table_names
+    from isozoo.experiments.runner import Plan, reproduce
+    from isozoo.experiments.table import (
+        Cell,
+        Claim,
+        Column,
+        Row,
+        Scale,
+        Table,
+        read_table,
+        table_names,
+    )
 
 _HOME = {
     "Cell": "table",
     "CellResult": "results",
+    "Claim": "table",
     "Column": "table",
+    "Plan": "runner",
     "Results": "results",
     "Row": "table",
     "RunResult": "results",
     "Scale": "table",
     "Table": "table",
+    "Verdict": "claims",
     "plot": "plots",
     "read_results": "results",
     "read_table": "table",
     "reproduce": "runner",
     "table_names": "table",
+    "verdicts": "claims",
 }
 
 __all__ = [
     "Cell",
     "CellResult",
+    "Claim",
     "Column",
+    "Plan",
     "Results",
     "Row",
     "RunResult",
     "Scale",
     "Table",
+    "Verdict",
     "plot",
     "read_results",
     "read_table",
     "reproduce",
     "table_names",
+    "verdicts",
 ]
 
 

@@ -80,6 +80,21 @@ class Row:
     published: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Claim:
+    """One cell is better than another, says the paper.
+
+    Args:
+        says: The claim in words.
+        better: Names of the row and the column of the better cell.
+        than: Likewise of the other.
+    """
+
+    says: str
+    better: tuple[str, str]
+    than: tuple[str, str]
+
+
 @dataclasses.dataclass(frozen=True)
 class Cell:
     """One number of a table, measured by one or several runs.
@@ -125,6 +140,7 @@ class Table:
         title: What it asks.
         about: What is done, in a few sentences.
         source: Where the paper's figures are from; empty where there are none.
+        claims: What the paper says of its cells.
         varies: What the columns are called, such as `depth`.
         columns: The columns.
         rows: The rows.
@@ -147,6 +163,7 @@ class Table:
     rows: tuple[Row, ...]
     scales: Mapping[str, Scale]
     source: str = ""
+    claims: tuple[Claim, ...] = ()
 
     def cells(
         self,
@@ -246,7 +263,13 @@ def table_from_dict(settings: Settings) -> Table:
     columns = tuple(_built(Column, column, "columns") for column in made.columns)
     rows = tuple(_built(Row, row, "rows") for row in made.rows)
     scales = {name: _built(Scale, scale, f"scales.{name}") for name, scale in made.scales.items()}
-    return dataclasses.replace(made, columns=columns, rows=rows, scales=scales)
+    claims = tuple(_claim(claim) for claim in made.claims)
+    return dataclasses.replace(made, columns=columns, rows=rows, scales=scales, claims=claims)
+
+
+def _claim(settings: Any) -> Claim:
+    made = _built(Claim, settings, "claims")
+    return dataclasses.replace(made, better=tuple(made.better), than=tuple(made.than))
 
 
 def _built(cls: Any, settings: Any, where: str) -> Any:

@@ -38,6 +38,21 @@ def test_published_figures_belong_to_columns(name):
     assert bool(table.source) == any(row.published for row in table.rows)
 
 
+@pytest.mark.parametrize("name", table_names())
+def test_claims_are_about_cells_and_agree_with_the_published_figures(name):
+    table = read_table(name)
+    rows = {row.name: row for row in table.rows}
+    columns = {column.name for column in table.columns}
+    assert table.claims
+    for claim in table.claims:
+        assert {claim.better[1], claim.than[1]} <= columns
+        one, other = (rows[row].published.get(column) for row, column in (claim.better, claim.than))
+        if table.source:
+            assert one is not None
+            assert other is not None
+            assert one > other, claim.says
+
+
 def test_the_paper_scale_has_the_official_hyper_parameters():
     cells = {(c.row.name, c.column.name): c for c in read_table("depth").cells("paper")}
     risonet = cells["r-isonet-dropout", "101"].settings
