@@ -1,7 +1,8 @@
 """Images and data sets: opening, preprocessing, folders, augmentation and `tf.data` streams.
 
 Importing this package does not import TensorFlow; the two datasets of `isozoo.data.pipeline` do
-when they are first used.
+when they are first used. The two sequences of `isozoo.data.sequence` are their like for machines
+without it.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from isozoo.data.augment import Augment
+from isozoo.data.batches import Share, steps_per_epoch
 from isozoo.data.folder import ImageFolder
 from isozoo.data.images import image_paths, open_image
 from isozoo.data.preprocessing import IMAGENET, Preprocessing
 from isozoo.data.samples import InMemoryImages, Samples, cache_images
+from isozoo.data.sources import open_split
 
 if TYPE_CHECKING:
-    from isozoo.data.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
+    from isozoo.data.pipeline import evaluation_dataset, training_dataset
+    from isozoo.data.sequence import evaluation_sequence, training_sequence
 
 __all__ = [
     "IMAGENET",
@@ -25,19 +29,28 @@ __all__ = [
     "InMemoryImages",
     "Preprocessing",
     "Samples",
+    "Share",
     "cache_images",
     "evaluation_dataset",
+    "evaluation_sequence",
     "image_paths",
     "open_image",
+    "open_split",
     "steps_per_epoch",
     "training_dataset",
+    "training_sequence",
 ]
 
-_WITH_TENSORFLOW = frozenset({"evaluation_dataset", "steps_per_epoch", "training_dataset"})
+_LATER = {
+    "evaluation_dataset": "isozoo.data.pipeline",
+    "training_dataset": "isozoo.data.pipeline",
+    "evaluation_sequence": "isozoo.data.sequence",
+    "training_sequence": "isozoo.data.sequence",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import the pipeline, and TensorFlow with it, at the first use of one of its functions."""
-    if name in _WITH_TENSORFLOW:
-        return getattr(importlib.import_module("isozoo.data.pipeline"), name)
+    """Import TensorFlow or Keras at the first use of a function that needs them."""
+    if name in _LATER:
+        return getattr(importlib.import_module(_LATER[name]), name)
     raise AttributeError(f"module 'isozoo.data' has no attribute {name!r}")

@@ -86,6 +86,11 @@ class Augment:
             view = self._framed_crop(pixels, rng, self.crop_padding)
         return view[:, ::-1] if self.flip and rng.random() < 0.5 else view
 
+    @property
+    def mixes(self) -> bool:
+        """Whether images are mixed with others of their batch."""
+        return bool(self.mixup)
+
     def mixing_weight(self, rng: np.random.Generator) -> float:
         """Draw the weight that each image keeps when it is mixed with another.
 

@@ -132,11 +132,11 @@ def evaluate(
         DataError: The data set has other classes than the classifier.
         WeightsError: The weights cannot be loaded.
     """
-    from isozoo.data import ImageFolder
+    from isozoo.data import open_split
     from isozoo.zoo.loading import load
 
     model = load(name) if network is None else network
-    samples = ImageFolder.open(data, split)
+    samples = open_split(data, split)
     found = labels_of(samples.classes)
     if found != model.labels:
         raise DataError(
