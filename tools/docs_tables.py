@@ -6,8 +6,8 @@
 A region of a document stands between ``<!-- generated: NAME -->`` and ``<!-- /generated -->``; NAME
 is a key of `REGIONS`. ``docs/results.csv`` and the README.md of each folder in ``weights/`` are
 generated whole. The numbers come from the catalog, the table of sizes, the manifests and logs in
-``weights/``, from what the benchmarks wrote (`performance_tables.py`), and from
-``examples/golf-ball.json``, what ``isozoo predict examples/golf-ball.png --json`` printed.
+``weights/``, from what the benchmarks wrote (`performance_tables.py`) and the experiments
+(`experiment_tables.py`), and from ``examples/golf-ball.json``, what ``isozoo predict examples/golf-ball.png --json`` printed.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import experiment_tables
 import performance_tables
 from tables import table
 
@@ -265,6 +266,7 @@ REGIONS = {
     "networks": networks_table,
     "prediction": prediction,
     **performance_tables.REGIONS,
+    **experiment_tables.REGIONS,
 }
 
 

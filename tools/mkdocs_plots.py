@@ -9,6 +9,7 @@ from pathlib import Path
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
+from isozoo import experiments
 from isozoo.benchmark import Comparison, plot
 from isozoo.models.curves import plot_runs
 from isozoo.models.manifest import CURVE, LOG, RECIPE
@@ -20,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add `assets/runs.png`, all runs in one plot, and each one's own files in `assets/NAME/`.
 
-    The rows of the suite of benchmarks become `assets/performance/KEY.png`.
+    The rows of the suite of benchmarks become `assets/performance/KEY.png`, and the experiments
+    that were run `assets/experiments/TABLE-SCALE.png`.
 
     They are files of the site and not of docs/, which `mkdocs serve` watches for changes.
     """
@@ -32,10 +34,22 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         for path in sorted(ROOT.glob(f"weights/*/{name}")):
             target = f"assets/{path.parent.name}/{name}"
             files.append(File.generated(config, target, content=path.read_bytes()))
-    for key, picture in _measured().items():
-        target = f"assets/performance/{key}.png"
-        files.append(File.generated(config, target, content=picture))
+    pictures = {f"performance/{key}": picture for key, picture in _measured().items()}
+    for key, picture in (pictures | _experiments()).items():
+        files.append(File.generated(config, f"assets/{key}.png", content=picture))
     return files
+
+
+def _experiments() -> dict[str, bytes]:
+    """Return the plot of each experiment that was run."""
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for path in sorted(ROOT.glob("benchmarks/results/experiments/*.json")):
+            results = experiments.read_results(path)
+            table = experiments.read_table(results.table)
+            picture = experiments.plot(results, table, Path(folder) / "plot.png")
+            found[f"experiments/{path.stem}"] = picture.read_bytes()
+    return found
 
 
 def _measured() -> dict[str, bytes]:

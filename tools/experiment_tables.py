@@ -1,0 +1,111 @@
+"""What the documents say of the paper's experiments; `docs_tables.py` puts it into them.
+
+The numbers are from ``benchmarks/results/experiments/TABLE-SCALE.json``, which is what
+``isozoo reproduce TABLE --scale SCALE`` wrote to ``results.json``.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+from tables import table
+
+from isozoo.experiments import (
+    CellResult,
+    Results,
+    Row,
+    Table,
+    read_results,
+    read_table,
+    table_names,
+    verdicts,
+)
+
+RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results" / "experiments"
+NOT_RUN = "Not run yet.\n"
+
+
+def found(name: str, scale: str = "small") -> Results | None:
+    """Return what was measured of a table, or None."""
+    path = RESULTS / f"{name}-{scale}.json"
+    return read_results(path) if path.is_file() else None
+
+
+def accuracies(name: str) -> str:
+    """Return mean and spread of each cell, with the paper's figure in brackets."""
+    results = found(name)
+    if results is None:
+        return NOT_RUN
+    described, cells = read_table(name), results.cells()
+    columns = [c.name for c in described.columns if any(key[1] == c.name for key in cells)]
+    rows = [row for row in described.rows if any(key[0] == row.name for key in cells)]
+    head = "|".join(["network", *(f"{described.varies} {column}:" for column in columns)])
+    return table(
+        head,
+        ((row.title, *(_cell(row, c, cells.get((row.name, c))) for c in columns)) for row in rows),
+    )
+
+
+def _cell(row: Row, column: str, cell: CellResult | None) -> str:
+    """Return for instance `45.1 ± 0.6 (3) [70.45]`."""
+    if cell is None:
+        return "not run"
+    spread = "" if cell.spread is None else f" ± {100 * cell.spread:.1f} ({len(cell.runs)})"
+    failed = "" if cell.learned else ", no better than guessing"
+    diverged = sum(run.top1 is None for run in cell.runs)
+    failed = f", {diverged} diverged" if diverged else failed
+    paper = row.published.get(column)
+    beside = "" if paper is None else f" [{paper:.2f}]" if paper else " [fails]"
+    return f"{100 * cell.mean:.1f}{spread}{failed}{beside}"
+
+
+def claims(name: str) -> str:
+    """Return what became of each claim of a table."""
+    results = found(name)
+    if results is None:
+        return NOT_RUN
+    return table(
+        "claim|difference in points:|outcome",
+        (
+            (
+                verdict.claim.says,
+                "" if verdict.difference is None else _points(verdict.difference, verdict.error),
+                verdict.outcome,
+            )
+            for verdict in verdicts(read_table(name), results.cells())
+        ),
+    )
+
+
+def _points(difference: float, error: float | None) -> str:
+    return f"{difference:+.1f}" + ("" if error is None else f" ± {error:.1f}")
+
+
+def setting(name: str) -> str:
+    """Return how a table was run, in a few sentences."""
+    described, results = read_table(name), found(name)
+    scale = described.scales["small"]
+    text = f"{described.about.strip()} {scale.about.strip()}"
+    if described.source:
+        text += f" In brackets: {described.source}."
+    return f"{text} {_runs(described, results)}\n" if results else f"{text}\n"
+
+
+def _runs(described: Table, results: Results) -> str:
+    runs, about = results.runs, results.machine
+    several = {len(cell.runs) for cell in results.cells().values() if len(cell.runs) > 1}
+    seeds = f", up to {max(several)} seeds a cell" if several else ", one seed a cell"
+    return (
+        f"{len(runs)} runs{seeds}, {sum(run.seconds for run in runs) / 3600:.1f} hours of training "
+        f"on {about['cores']} cores of {about['processor']}, images: {results.dataset} "
+        f"({runs[0].images:,} to validate)."
+    )
+
+
+REGIONS: dict[str, Callable[[], str]] = {
+    f"{kind}-{name}": functools.partial(made, name)
+    for name in table_names()
+    for kind, made in (("experiment", accuracies), ("claims", claims), ("setting", setting))
+}
