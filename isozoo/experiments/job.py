@@ -17,7 +17,7 @@ from typing import Any
 import keras
 import tomli_w
 
-from isozoo.data import ImageFolder, InMemoryImages
+from isozoo.data import InMemoryImages, open_split
 from isozoo.data.samples import Samples
 from isozoo.errors import ExperimentError
 from isozoo.experiments.results import DIVERGED, FINISHED, RunResult
@@ -140,7 +140,7 @@ def _samples(data: str, cache: int | None) -> dict[str, Samples]:
     """Return the data set's splits; with a cache, decoded once for all jobs of this process."""
     from isozoo.data.samples import cache_images
 
-    found: dict[str, Samples] = {split: ImageFolder.open(data, split) for split in ("train", "val")}
+    found: dict[str, Samples] = {split: open_split(data, split) for split in ("train", "val")}
     if cache is not None:
         found["train"] = cache_images(found["train"], cache)
         validation = found["val"]
