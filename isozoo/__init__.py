@@ -19,6 +19,7 @@ from isozoo.registration import register_with_keras
 if TYPE_CHECKING:
     from isozoo import (
         benchmark,
+        cluster,
         data,
         export,
         initializers,
@@ -48,6 +49,7 @@ __all__ = [
     "__version__",
     "architecture",
     "benchmark",
+    "cluster",
     "create",
     "data",
     "export",
@@ -80,6 +82,7 @@ _HOME = {
 _ROOMS = frozenset(
     {
         "benchmark",
+        "cluster",
         "data",
         "export",
         "initializers",

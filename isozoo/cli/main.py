@@ -11,6 +11,7 @@ import isozoo
 from isozoo.cli import (
     backend,
     benchmark,
+    cluster,
     convert,
     evaluate,
     export,
@@ -25,7 +26,8 @@ from isozoo.cli import (
 from isozoo.errors import IsozooError
 
 COMMANDS = (
-    listing, info, predict, train, runs, evaluate, reproduce, benchmark, export, convert, push,
+    listing, info, predict, train, cluster, runs, evaluate, reproduce, benchmark, export, convert,
+    push,
 )  # fmt: skip
 
 FAILED = 2
