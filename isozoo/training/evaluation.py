@@ -9,8 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 from keras import ops
 
+from isozoo.data import open_split
 from isozoo.data.labels import labels_of
 from isozoo.data.samples import Samples
+from isozoo.data.streams import streams
 from isozoo.errors import DataError
 from isozoo.models.predictions import check_logits
 from isozoo.models.provenance import Provenance
@@ -76,17 +78,13 @@ def measure(model: Network, samples: Samples, batch_size: int = 64) -> dict[str,
         WeightsError: A logit is NaN or infinite.
         ImageError: A picture is damaged; the message names its file.
     """
-    from isozoo.data.pipeline import reading_errors
-
-    with reading_errors():
+    with streams().errors():
         return _measured(model, samples, batch_size)
 
 
 def _measured(model: Network, samples: Samples, batch_size: int) -> dict[str, float]:
-    from isozoo.data.pipeline import evaluation_dataset
-
     ranks, losses = [], []
-    for images, labels in evaluation_dataset(samples, model.preprocessing, batch_size):
+    for images, labels in streams().evaluation(samples, model.preprocessing, batch_size):
         images, labels = np.asarray(images), np.asarray(labels)
         if model.data_format == "channels_first":
             images = images.transpose(0, 3, 1, 2)
@@ -132,7 +130,6 @@ def evaluate(
         DataError: The data set has other classes than the classifier.
         WeightsError: The weights cannot be loaded.
     """
-    from isozoo.data import open_split
     from isozoo.zoo.loading import load
 
     model = load(name) if network is None else network
