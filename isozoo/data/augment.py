@@ -1,4 +1,4 @@
-"""Random views of a training image: which crop, whether mirrored, and how pairs are mixed."""
+"""Random views of a training image: its crop, its colours, and how pairs are mixed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from isozoo.data.mixing import Mixing, draw_mixing
+from isozoo.data.randaugment import rand_augment
 from isozoo.errors import DataError
 
 Resize = Callable[[Image.Image, tuple[int, int]], Image.Image]
 """Resizes a picture to `(width, height)`, as `Preprocessing.resize_picture` does."""
 
 _ATTEMPTS = 10
+# Of the erased box, as parts of the picture's area and as width / height (Zhong et al. 2020).
+_ERASED_SCALE, _ERASED_RATIO = (0.02, 0.4), (0.3, 1 / 0.3)
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,8 @@ class Augment:
     With `crop_padding=None` a random box of the picture, `scale` of its area and of an aspect
     `ratio`, is resized to `size` (Szegedy et al. 2015, as torchvision's `RandomResizedCrop`). With
     a number, the picture is framed by that many black pixels on each side and a random `size`
-    square is cut out without resizing, as is usual for CIFAR (He et al. 2015).
+    square is cut out without resizing, as is usual for CIFAR (He et al. 2015). Then, in this order,
+    it may be mirrored, changed by RandAugment, have a box erased, and be mixed with another.
 
     Args:
         size: Side of the square result.
@@ -33,7 +38,13 @@ class Augment:
         flip: Whether half of the images are mirrored left to right.
         mixup: The a of Beta(a, a), from which one weight per batch is drawn to mix each image and
             its label with another of the batch (Zhang et al. 2018); 0 mixes nothing.
+        cutmix: The a of CutMix, which mixes a box instead (Yun et al. 2019); 0 mixes nothing. With
+            mixup too, each batch is mixed by one of them.
         crop_padding: Width of the black frame, or None for the resized box.
+        randaugment: The operations applied to each picture, the N of RandAugment (Cubuk et al.
+            2020); 0 for none.
+        magnitude: Their strength, its M, in [0, 10].
+        erasing: Probability that a random box is filled with noise (Zhong et al. 2020).
 
     Raises:
         ValueError: A number is outside its range.
@@ -53,6 +64,10 @@ class Augment:
     flip: bool = True
     mixup: float = 0.0
     crop_padding: int | None = None
+    cutmix: float = 0.0
+    randaugment: int = 0
+    magnitude: float = 9.0
+    erasing: float = 0.0
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -61,8 +76,15 @@ class Augment:
             raise ValueError(f"scale must be two rising parts in (0, 1], not {self.scale}")
         if not 0 < self.ratio[0] <= self.ratio[1]:
             raise ValueError(f"ratio must be two rising positive numbers, not {self.ratio}")
-        if not 0 <= self.mixup < math.inf:
-            raise ValueError(f"mixup must be 0 or a positive number, not {self.mixup}")
+        for name in ("mixup", "cutmix", "randaugment"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(
+                    f"{name} must be 0 or a positive number, not {getattr(self, name)}"
+                )
+        if not 0 <= self.magnitude <= 10:
+            raise ValueError(f"magnitude must be in [0, 10], not {self.magnitude}")
+        if not 0 <= self.erasing <= 1:
+            raise ValueError(f"erasing must be a probability in [0, 1], not {self.erasing}")
         if self.crop_padding is not None and self.crop_padding < 0:
             raise ValueError(f"crop_padding must not be negative, not {self.crop_padding}")
 
@@ -84,23 +106,26 @@ class Augment:
             view = self._resized_box(pixels, rng, resize)
         else:
             view = self._framed_crop(pixels, rng, self.crop_padding)
-        return view[:, ::-1] if self.flip and rng.random() < 0.5 else view
+        if self.flip and rng.random() < 0.5:
+            view = view[:, ::-1]
+        if self.randaugment:
+            view = rand_augment(view, self.randaugment, self.magnitude, rng)
+        if self.erasing and rng.random() < self.erasing:
+            view = erased(view, rng)
+        return view
 
     @property
     def mixes(self) -> bool:
         """Whether images are mixed with others of their batch."""
-        return bool(self.mixup)
+        return bool(self.mixup or self.cutmix)
 
-    def mixing_weight(self, rng: np.random.Generator) -> float:
-        """Draw the weight that each image keeps when it is mixed with another.
+    def mixing(self, rng: np.random.Generator) -> Mixing:
+        """Draw how one batch is mixed.
 
         Args:
             rng: Source of randomness.
-
-        Returns:
-            A number in [0, 1]; 1 when `mixup` is 0.
         """
-        return float(rng.beta(self.mixup, self.mixup)) if self.mixup else 1.0
+        return draw_mixing(self.mixup, self.cutmix, self.size, rng)
 
     def _resized_box(
         self, pixels: np.ndarray, rng: np.random.Generator, resize: Resize
@@ -164,3 +189,30 @@ def random_box(
     box_width = min(width, max(1, round(height * aspect)))
     box_height = min(height, max(1, round(width / aspect)))
     return (height - box_height) // 2, (width - box_width) // 2, box_height, box_width
+
+
+def erased(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a picture with a random box of it, 2 to 40 % of its area, filled with noise.
+
+    Args:
+        pixels: uint8 `(height, width, 3)`.
+        rng: Source of randomness.
+
+    Returns:
+        uint8 `(height, width, 3)`, a copy.
+
+    Reference:
+        Zhong et al., "Random erasing data augmentation", AAAI 2020.
+
+    Example:
+        >>> import numpy as np
+        >>> black = np.zeros((20, 20, 3), np.uint8)
+        >>> int((erased(black, np.random.default_rng(0)) > 0).any(axis=-1).sum())
+        112
+    """
+    top, left, height, width = random_box(*pixels.shape[:2], _ERASED_SCALE, _ERASED_RATIO, rng)
+    view = pixels.copy()
+    view[top : top + height, left : left + width] = rng.integers(
+        256, size=(height, width, 3), dtype=np.uint8
+    )
+    return view

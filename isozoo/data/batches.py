@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from isozoo.data.augment import Augment
+from isozoo.data.mixing import paste_boxes
 from isozoo.data.preprocessing import Preprocessing
 from isozoo.data.samples import Samples, cache_images, prepared_images
 from isozoo.errors import DataError
@@ -75,12 +76,13 @@ class TrainingBatch:
     Args:
         images: uint8 `(made, size, size, 3)`.
         labels: int32 `(made,)`.
-        weight: What each image and its label keep, in [0, 1]; the partner has the rest.
+        weights: float32 `(2,)`: what each image and what its label keep, in [0, 1]; the partner has
+            the rest. A box of CutMix has been pasted already.
     """
 
     images: np.ndarray
     labels: np.ndarray
-    weight: np.float32
+    weights: np.ndarray
 
 
 class TrainingBatches:
@@ -159,8 +161,10 @@ class TrainingBatches:
             rng = self._rng(epoch, _VIEW, index)
             pixels = self._samples.image(index)
             images[row] = self.augment(pixels, rng, self.preprocessing.resize_picture)
-        weight = self.augment.mixing_weight(self._rng(epoch, _MIXING, step))
-        return TrainingBatch(images, self._samples.labels[chosen], np.float32(weight))
+        mixing = self.augment.mixing(self._rng(epoch, _MIXING, step))
+        paste_boxes(images, mixing.box)
+        weights = np.array([mixing.pixels, mixing.label], np.float32)
+        return TrainingBatch(images, self._samples.labels[chosen], weights)
 
     def _rng(self, epoch: int, purpose: int, number: int) -> np.random.Generator:
         return np.random.default_rng((self._seed, epoch, purpose, number))

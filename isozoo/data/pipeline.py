@@ -90,8 +90,8 @@ def training_dataset(
 
     Returns:
         A dataset of known length with elements images, float32
-        `(batch_size, size, size, 3)`, and labels, int32 `(batch_size,)`; with mixup, labels are
-        float32 `(batch_size, classes)`. Of a share, as many rows as it has.
+        `(batch_size, size, size, 3)`, and labels, int32 `(batch_size,)`; where batches
+        are mixed, labels are float32 `(batch_size, classes)`. Of a share, as many rows as it has.
 
     Raises:
         DataError: There are fewer samples than one batch takes.
@@ -124,19 +124,19 @@ def training_dataset(
     )
 
     @_recorded
-    def make(number: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.float32]:
+    def make(number: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         made = batches(int(number))
-        return made.images, made.labels, made.weight
+        return made.images, made.labels, made.weights
 
-    def finish(pixels: tf.Tensor, labels: tf.Tensor, weight: tf.Tensor) -> tuple:
+    def finish(pixels: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tuple:
         pixels.set_shape((batches.made, augment.size, augment.size, 3))
         labels.set_shape((batches.made,))
-        weight.set_shape(())
+        weights.set_shape((2,))
         images = preprocessing.normalize(tf.cast(pixels, tf.float32))
         if not augment.mixes:
             return images, labels
         hot = tf.one_hot(labels, batches.classes)
-        return _mixed(images, weight)[batches.own], _mixed(hot, weight)[batches.own]
+        return _mixed(images, weights[0])[batches.own], _mixed(hot, weights[1])[batches.own]
 
     def batch(number: tf.Tensor) -> tuple:
         types = (tf.uint8, tf.int32, tf.float32)

@@ -15,7 +15,6 @@ from isozoo.data.batches import (
     WHOLE,
     EvaluationBatches,
     Share,
-    TrainingBatch,
     TrainingBatches,
 )
 from isozoo.data.preprocessing import Preprocessing
@@ -140,7 +139,10 @@ def training_sequence(
         if not augment.mixes:
             return images, made.labels
         hot = np.eye(batches.classes, dtype=np.float32)[made.labels]
-        return _mixed(images, made)[batches.own], _mixed(hot, made)[batches.own]
+        return (
+            _mixed(images, made.weights[0])[batches.own],
+            _mixed(hot, made.weights[1])[batches.own],
+        )
 
     return BatchSequence(make, batches.numbers, workers)
 
@@ -186,5 +188,5 @@ def evaluation_sequence(
     return BatchSequence(batches, range(len(batches)), workers)
 
 
-def _mixed(values: np.ndarray, batch: TrainingBatch) -> np.ndarray:
-    return batch.weight * values + (np.float32(1) - batch.weight) * values[::-1]
+def _mixed(values: np.ndarray, weight: np.float32) -> np.ndarray:
+    return weight * values + (np.float32(1) - weight) * values[::-1]

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from isozoo.data import IMAGENET, Augment
-from isozoo.data.augment import random_box
+from isozoo.data.augment import erased, random_box
 from isozoo.errors import DataError
 
 FRAME = {"scale": (0.08, 1.0), "ratio": (3 / 4, 4 / 3)}
@@ -103,14 +103,28 @@ def test_a_framed_crop_larger_than_the_picture_is_refused(noise):
         Augment(size=16, crop_padding=2)(noise(10, 12, 3), rng(), resize)
 
 
-def test_the_mixing_weight_has_the_beta_distributions_moments():
-    assert Augment(size=8).mixing_weight(rng()) == 1.0
-    source, a = rng(), 0.4
-    drawn = [Augment(size=8, mixup=a).mixing_weight(source) for _ in range(4000)]
-    assert min(drawn) >= 0
-    assert max(drawn) <= 1
-    assert np.mean(drawn) == pytest.approx(0.5, abs=0.02)
-    assert np.var(drawn) == pytest.approx(1 / (4 * (2 * a + 1)), rel=0.05)
+def test_a_box_of_noise_is_erased_by_its_probability():
+    pixels = np.zeros((32, 32, 3), np.uint8)
+    augment, source = Augment(size=32, erasing=0.3), rng()
+    parts = []
+    for _ in range(400):
+        hit = augment(pixels, source, resize).any(axis=-1)
+        if hit.any():
+            rows, columns = np.flatnonzero(hit.any(axis=1)), np.flatnonzero(hit.any(axis=0))
+            height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
+            assert 0.015 < height * width / 32**2 < 0.45
+            assert 0.25 < width / height < 4
+            parts.append(hit.sum() / (height * width))
+    assert 90 < len(parts) < 150
+    assert min(parts) > 0.98  # noise is black once in 2**24 pixels
+
+
+def test_erasing_leaves_the_picture_it_was_given_alone(noise):
+    pixels = noise(16, 16, 3)
+    before = pixels.copy()
+    view = erased(pixels, rng())
+    np.testing.assert_array_equal(pixels, before)
+    assert (view != pixels).any()
 
 
 @pytest.mark.parametrize(
@@ -122,6 +136,10 @@ def test_the_mixing_weight_has_the_beta_distributions_moments():
         ({"size": 8, "ratio": (2, 1)}, "ratio must be two rising positive"),
         ({"size": 8, "mixup": -1}, "mixup must be 0 or a positive"),
         ({"size": 8, "mixup": float("nan")}, "mixup must be 0 or a positive"),
+        ({"size": 8, "cutmix": -1}, "cutmix must be 0 or a positive"),
+        ({"size": 8, "randaugment": -1}, "randaugment must be 0 or a positive"),
+        ({"size": 8, "magnitude": 10.5}, r"magnitude must be in \[0, 10\], not 10\.5"),
+        ({"size": 8, "erasing": float("nan")}, r"erasing must be a probability in \[0, 1\]"),
         ({"size": 8, "crop_padding": -1}, "crop_padding must not be negative"),
     ],
 )
