@@ -8,11 +8,15 @@ from typing import Any
 
 import isozoo
 from isozoo.cli import output
+from isozoo.training.distribute import STRATEGIES, WorkerLostError
 
 USES_KERAS = True
 
 #: Exit code of a run that was asked to stop and can go on: sysexits' EX_TEMPFAIL, "try again".
 STOPPED = 75
+#: Exit code of a worker that lost another, and can go on if all are started again: sysexits'
+#: EX_UNAVAILABLE.
+LOST = 69
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -38,6 +42,12 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--tensorboard", action="store_true", help="write event files for TensorBoard"
     )
+    parser.add_argument(
+        "--strategy", choices=STRATEGIES, default="one",
+        help="what trains together: "
+        + "; ".join(f"{name}, {kind.summary}" for name, kind in STRATEGIES.items())
+        + " (%(default)s)",
+    )  # fmt: skip
     return parser
 
 
@@ -49,7 +59,7 @@ def _minutes(text: str) -> float:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, and say what came of it and where it lies; 75 if it was asked to stop."""
+    """Train, and say what came of it and where it lies; 75 if stopped, 69 if a peer was lost."""
     try:
         done = isozoo.training.train(
             args.recipe,
@@ -59,10 +69,14 @@ def run(args: argparse.Namespace) -> int:
             checkpoint_minutes=args.checkpoint_minutes,
             csv=args.csv,
             tensorboard=args.tensorboard,
+            strategy=args.strategy,
         )
     except isozoo.training.TrainingInterrupted as stopped:
         output.remark(str(stopped))
         return STOPPED
+    except WorkerLostError as lost:
+        output.remark(str(lost))
+        return LOST
     for metric, value in done.metrics.items():
         print(f"{metric}: {output.number(metric, value)}")
     print(f"weights: {done.directory}")

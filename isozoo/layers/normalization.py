@@ -169,6 +169,8 @@ class BatchInstanceNormalization(keras.layers.Layer):
         self.epsilon = epsilon
         self.gamma_initializer = keras.initializers.get(gamma_initializer)
         self.gate_learning_rate_multiplier = gate_learning_rate_multiplier
+        #: Replicas of `tf.distribute` that a batch is spread over, whose statistics are shared.
+        self.replicas = 1
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create scale, offset, gate and running statistics, one number per channel each."""
@@ -189,7 +191,7 @@ class BatchInstanceNormalization(keras.layers.Layer):
 
     def _update(self, mean, variance, x) -> None:
         # torch keeps the unbiased variance: n / (n - 1) with n the values per channel.
-        count = ops.cast(ops.size(x) // self.gamma.shape[0], mean.dtype)
+        count = ops.cast(self.replicas * ops.size(x) // self.gamma.shape[0], mean.dtype)
         unbiased = variance * count / ops.maximum(count - 1.0, 1.0)
         keep = self.momentum
         self.moving_mean.assign(self.moving_mean * keep + mean * (1.0 - keep))
@@ -204,7 +206,7 @@ class BatchInstanceNormalization(keras.layers.Layer):
         spatial = [i for i in range(1, rank) if i != axis]
         instance_mean, instance_var = ops.moments(x, axes=spatial, keepdims=True)
         if training and self.trainable:
-            mean, variance = ops.moments(x, axes=[0, *spatial])
+            mean, variance = ops.moments(x, axes=[0, *spatial], synchronized=self.replicas > 1)
             self._update(mean, variance, x)
         else:
             mean, variance = self.moving_mean, self.moving_variance

@@ -44,6 +44,7 @@ class EpochLog(keras.callbacks.Callback):
         csv: Whether to write the lines as a table too, `log.csv`. (Keras's own `CSVLogger` settles
             its columns at the first epoch of each `fit` and repeats rows of a resumed run.)
         writing: Given a path, returns the context in which it is written.
+        decide: Calls a function where files are written; see `Strategy.decide`.
     """
 
     def __init__(
@@ -55,9 +56,11 @@ class EpochLog(keras.callbacks.Callback):
         state: Mapping[str, Any] | None = None,
         csv: bool = False,
         writing: Callable[[Path], AbstractContextManager[None]] = nullcontext,
+        decide: Callable[[Callable[[], None]], None] = lambda write: write(),
     ):
         super().__init__()
         self.writing = writing
+        self.decide = decide
         self.path = path
         self.tracker = tracker
         self.images_per_epoch = images_per_epoch
@@ -75,7 +78,7 @@ class EpochLog(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Start the clock; note the learning rate, at the end it is the next epoch's."""
         before = self._state if self.tracker.resumed else {}
-        self._rate = before.get("learning_rate", float(self.model.optimizer.learning_rate))
+        self._rate = before.get("learning_rate", _rate_of(self.model))
         self._start = time.perf_counter() - before.get("seconds", 0.0)
         self._trained: float | None = None
 
@@ -102,6 +105,9 @@ class EpochLog(keras.callbacks.Callback):
         if self.rollbacks[told:]:
             row["rollbacks"] = list(self.rollbacks[told:])
         self.rows.append(row)
+        self.decide(self._write)
+
+    def _write(self) -> None:
         with self.writing(self.path):
             atomic_write(self.path, log_text(self.rows))
         if self.csv:
@@ -177,7 +183,7 @@ class ProgressBar(keras.callbacks.Callback):
         self.progress.advance(self.task)
         if not self.progress.disable and time.monotonic() - self._shown >= 1.0:
             self._shown = time.monotonic()
-            rate = float(self.model.optimizer.learning_rate)
+            rate = _rate_of(self.model)
             values = {"loss": (logs or {})["loss"], **self._penalty, "lr": rate}
             note = "  ".join(f"{name} {value:.3g}" for name, value in values.items())
             self.progress.update(self.task, note=note)
@@ -231,6 +237,11 @@ class RepetitionBar(keras.callbacks.Callback):
 
     def __exit__(self, *failure: object) -> None:
         self.progress.stop()
+
+
+def _rate_of(model: keras.Model) -> float:
+    # Through NumPy, as a rate that several replicas hold is no number for Python.
+    return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
 
 
 def _csv_text(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -67,6 +67,12 @@ def random_states(model: keras.Model) -> list[Any]:
     return [v for v in model.variables if id(v) not in saved]
 
 
+def dropout_states(model: keras.Model) -> list[Any]:
+    """Return the random states but those of penalties."""
+    of_penalties = {id(generator.state) for generator in getattr(model, "penalty_states", ())}
+    return [state for state in random_states(model) if id(state) not in of_penalties]
+
+
 def values_of(variables: Sequence[Any]) -> list[np.ndarray]:
     """Return copies of variables' values."""
     return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -79,7 +79,7 @@ def bad_weight(model: keras.Model) -> Fault | None:
     return None
 
 
-def bad_gradient(model: keras.Model, images: Any, labels: Any) -> Fault | None:
+def bad_gradient(model: keras.Model, step: Callable[[], object]) -> Fault | None:
     """Return the layer whose gradient is not finite and that is nearest to the loss.
 
     A step of plain gradient descent with rate 1 leaves NaN or infinity exactly where the gradient
@@ -87,11 +87,10 @@ def bad_gradient(model: keras.Model, images: Any, labels: Any) -> Fault | None:
 
     Args:
         model: The model, compiled, as it was before the step.
-        images: The step's images.
-        labels: Their labels.
+        step: Does the step.
     """
     model.compile(optimizer=keras.optimizers.SGD(1.0), loss=model.loss)
-    model.train_on_batch(images, labels)
+    step()
     layers = [_layer(v) for v in model.trainable_variables if not is_finite(v)]
     # Gradients flow from the last layer to the first.
     return Fault(layers[-1], f"first in the gradients of {layers[-1]}") if layers else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import io
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,17 +12,27 @@ from typing import Any
 
 import keras
 import numpy as np
+from rich.console import Console
 
 from isozoo.data.labels import labels_of
-from isozoo.data.samples import Samples, cache_images
+from isozoo.data.streams import streams
 from isozoo.models.classifier import Classifier
 from isozoo.models.manifest import LOG
 from isozoo.training.callbacks import EpochLog, ProgressBar
-from isozoo.training.checkpoint import Checkpoint, Checkpoints, Position
+from isozoo.training.checkpoint import (
+    Checkpoint,
+    Checkpoints,
+    Position,
+    assign,
+    dropout_states,
+    values_of,
+)
+from isozoo.training.distribute.strategy import Strategy
 from isozoo.training.divergence import DivergedError, Divergence, LossWatch, Rollbacks
+from isozoo.training.feed import Feed
 from isozoo.training.options import Options
 from isozoo.training.recipe import Recipe
-from isozoo.training.recovery import Saver, Stop, StoppableSamples, Tracker
+from isozoo.training.recovery import Saver, Stop, Tracker
 from isozoo.training.segments import segments
 from isozoo.training.setup import SCHEDULES, compile_classifier
 from isozoo.training.tracing import find_fault
@@ -36,54 +47,45 @@ ROLLBACKS = "rollbacks.json"
 class Fitting:
     """One run's training, which can go from any position to any later one.
 
+    Several workers do all of this together, each step and each decision at once.
+
     Args:
         plan: The recipe.
-        training: Training samples.
-        validation: Validation samples.
+        feed: The batches.
         directory: Folder of the run.
         checkpoints: Its checkpoints.
         options: What changes nothing about the weights.
-        stop: Ends the run on request.
     """
 
     plan: Recipe
-    training: Samples
-    validation: Samples
+    feed: Feed
     directory: Path
     checkpoints: Checkpoints
     options: Options
-    stop: Stop
+
+    @property
+    def strategy(self) -> Strategy:
+        """Who trains together."""
+        return self.feed.strategy
+
+    @property
+    def stop(self) -> Stop:
+        """Ends the run on request."""
+        return self.feed.stop
+
+    @property
+    def steps(self) -> int:
+        """Steps per epoch."""
+        return self.feed.steps
+
+    @property
+    def console(self) -> Console | None:
+        """Where progress is shown, which is for the chief alone; None for the usual place."""
+        return None if self.strategy.chief else Console(file=io.StringIO())
 
     @property
     def _rollbacks(self) -> Path:
         return self.directory / ROLLBACKS
-
-    @functools.cached_property
-    def steps(self) -> int:
-        """Steps per epoch."""
-        from isozoo.data.pipeline import steps_per_epoch
-
-        return steps_per_epoch(self.training, self.plan.batch_size)
-
-    @functools.cached_property
-    def _images(self) -> Samples:
-        cache = self.plan.cache
-        return self.training if cache is None else cache_images(self._read(self.training), cache)
-
-    def _read(self, samples: Samples) -> Samples:
-        return StoppableSamples(samples, functools.partial(self.stop.poll, "the first reading"))
-
-    @functools.cached_property
-    def check(self) -> Any:
-        """The validation images, in batches."""
-        from isozoo.data.pipeline import evaluation_dataset
-
-        # Whoever has the memory for the training images has it for those of the validations.
-        cache = self.plan.cache is not None
-        samples = self._read(self.validation) if cache else self.validation
-        return evaluation_dataset(
-            samples, self.plan.preparation(), self.plan.batch_size, cache=cache
-        )
 
     @functools.cached_property
     def _validated(self) -> list[int]:
@@ -98,19 +100,29 @@ class Fitting:
             DivergedError: The loss was not finite or exploded, and no rollback is left.
             TrainingInterrupted: A signal asked to stop.
         """
-        from isozoo.data.pipeline import reading_errors
-
-        self.checkpoints.remove_remains()
-        newest = self.checkpoints.newest()
-        rollbacks = Rollbacks.read(self._rollbacks, self.checkpoints.recipe)
-        with reading_errors():
+        newest, rollbacks = self.strategy.decide(self._left)
+        with streams().errors():
             while True:
                 try:
-                    return self._run_from(newest, rollbacks)
+                    return self._alone(self._run_from(newest, rollbacks))
                 except Divergence as divergence:
-                    newest = self.checkpoints.newest()
+                    newest = self.strategy.decide(self.checkpoints.newest)
                     newest, rollbacks = self._roll_back(divergence, newest, rollbacks)
                 self.stop.poll("a rollback")
+
+    def _left(self) -> tuple[Checkpoint | None, Rollbacks]:
+        """Return where an earlier process got to."""
+        self.checkpoints.remove_remains()
+        rollbacks = Rollbacks.read(self._rollbacks, self.checkpoints.recipe)
+        return self.checkpoints.newest(), rollbacks
+
+    def _alone(self, model: Classifier) -> Classifier:
+        """Return a trained model as one that needs neither other replicas nor other workers."""
+        if self.strategy.name == "one":
+            return model
+        alone = self._network()
+        assign(alone.weights, values_of(model.weights))
+        return alone
 
     def _run_from(self, newest: Checkpoint | None, rollbacks: Rollbacks) -> Classifier:
         """Train from a checkpoint to the end."""
@@ -127,6 +139,7 @@ class Fitting:
             notes.get("log"),
             self.options.csv,
             self.checkpoints.writing,
+            self.strategy.decide,
         )
 
         def noted() -> dict[str, Any]:
@@ -137,17 +150,17 @@ class Fitting:
             return past and not watch.alarmed
 
         done = start.steps_done(self.steps)
-        bar = ProgressBar(plan.epochs, done, self.steps, plan.batch_size)
+        bar = ProgressBar(plan.epochs, done, self.steps, plan.batch_size, self.console)
         with bar:
             request, minutes = self.stop.request, self.options.checkpoint_minutes
-            saver = Saver(self.checkpoints, tracker, request, minutes, noted, sound)
+            saver = Saver(self.checkpoints, tracker, request, minutes, noted, sound, self.strategy)
             # What is told of an epoch is told before it is saved, and so never left out.
             callbacks = [tracker, watch, log, *self._boards(), saver, bar]
             self.advance(model, start, Position(plan.epochs), callbacks, log)
         return model
 
     def _boards(self) -> list[keras.callbacks.Callback]:
-        if not self.options.tensorboard:
+        if not (self.options.tensorboard and self.strategy.chief):
             return []
         return [keras.callbacks.TensorBoard(str(self.directory / "tensorboard"))]
 
@@ -160,29 +173,48 @@ class Fitting:
             checkpoint: The checkpoint; None for the beginning.
             factor: Of the recipe's learning rate.
         """
-        rate = self.plan.optimizer.learning_rate * factor
-        optimizer = dataclasses.replace(self.plan.optimizer, learning_rate=rate)
-        plan = dataclasses.replace(self.plan, optimizer=optimizer)
-        keras.utils.set_random_seed(plan.seed)
-        model = Classifier(
-            plan.architecture(len(self.training.classes)),
-            labels=labels_of(self.training.classes),
-            preprocessing=plan.preparation(),
-            # As the data pipeline makes them; a weights folder has none.
-            data_format="channels_last",
-            dtype=plan.model.dtype,
-        )
-        compile_classifier(model, plan, self.steps)
-        # Makes the metrics' variables, which Keras would not before the first step.
-        logits = np.zeros((1, len(self.training.classes)), "float32")
-        model.compute_metrics(None, np.zeros(1, "int32"), logits)
-        model.reset_metrics()
+        with self.strategy.scope():
+            model = self._compiled(factor)
         metrics = checkpoint.load(model) if checkpoint else ()
-        rate = SCHEDULES[plan.schedule.name](plan, self.steps)
+        rate = SCHEDULES[self.plan.schedule.name](self._plan(factor), self.steps)
         if isinstance(rate, float):
             # A variable then, to which the checkpoint gave the rate of before the rollback.
             model.optimizer.learning_rate = rate
+        self.strategy.spread(dropout_states(model))
         return model, metrics
+
+    def _plan(self, factor: float) -> Recipe:
+        """Return the recipe with a multiple of its learning rate."""
+        rate = self.plan.optimizer.learning_rate * factor
+        optimizer = dataclasses.replace(self.plan.optimizer, learning_rate=rate)
+        return dataclasses.replace(self.plan, optimizer=optimizer)
+
+    def _compiled(self, factor: float) -> Classifier:
+        """Return the network at its start, compiled and with all variables that it will have."""
+        keras.utils.set_random_seed(self.plan.seed)
+        model = self._network()
+        compile_classifier(model, self._plan(factor), self.steps)
+        self.strategy.prepare(model)
+        # Makes the metrics' variables, which Keras would not before the first step.
+        logits = np.zeros((1, len(self._classes)), "float32")
+        model.compute_metrics(None, np.zeros(1, "int32"), logits)
+        model.reset_metrics()
+        return model
+
+    def _network(self) -> Classifier:
+        """Return the recipe's network at its start."""
+        return Classifier(
+            self.plan.architecture(len(self._classes)),
+            labels=labels_of(self._classes),
+            preprocessing=self.plan.preparation(),
+            # As the data pipeline makes them; a weights folder has none.
+            data_format="channels_last",
+            dtype=self.plan.model.dtype,
+        )
+
+    @property
+    def _classes(self) -> Sequence[str]:
+        return self.feed.training.classes
 
     def advance(
         self,
@@ -195,20 +227,23 @@ class Fitting:
         """Train from one position to another; validate only with a log to write it to."""
         if start.step == self.steps and log is not None:
             self._finish_epoch(model, start.epoch, callbacks, log)
+        batches, count = (None, None) if log is None else self.feed.validation_batches
         for part in segments(self.plan.phase_ranges(), self.steps, start, stop):
             if log is not None:
                 log.size = part.size
-            model.fit(
-                self._batches(part.epochs, part.size, part.first),
-                initial_epoch=part.epochs.start,
-                epochs=part.epochs.stop,
-                steps_per_epoch=part.last - part.first,
-                validation_data=None if log is None else self.check,
-                validation_freq=self._validated,
-                callbacks=list(callbacks),
-                shuffle=False,
-                verbose=0,
-            )
+            with self.strategy.fitting():
+                model.fit(
+                    self.feed.training_batches(part.epochs, part.size, part.first),
+                    initial_epoch=part.epochs.start,
+                    epochs=part.epochs.stop,
+                    steps_per_epoch=part.last - part.first,
+                    validation_data=batches,
+                    validation_steps=count,
+                    validation_freq=self._validated,
+                    callbacks=list(callbacks),
+                    shuffle=False,
+                    verbose=0,
+                )
 
     def _finish_epoch(
         self,
@@ -218,32 +253,20 @@ class Fitting:
         log: EpochLog,
     ) -> None:
         """Do what `fit` does after the last step of an epoch, for one that was left there."""
-        log.size = self._size(epoch)
+        log.size = self.feed.size(epoch)
         all_of_them = keras.callbacks.CallbackList(list(callbacks), model=model)
         all_of_them.on_train_begin()
         all_of_them.on_epoch_begin(epoch)
         logs = dict(model.get_metrics_result())
         if epoch + 1 in self._validated:
-            found = model.evaluate(self.check, callbacks=all_of_them, return_dict=True, verbose=0)
+            batches, count = self.feed.validation_batches
+            with self.strategy.fitting():
+                found = model.evaluate(
+                    batches, steps=count, callbacks=all_of_them, return_dict=True, verbose=0
+                )
             logs |= {f"val_{name}": value for name, value in found.items()}
         all_of_them.on_epoch_end(epoch, logs)
         all_of_them.on_train_end()
-
-    def _batches(self, epochs: range, size: int, first: int) -> Any:
-        from isozoo.data.pipeline import training_dataset
-
-        return training_dataset(
-            self._images,
-            preprocessing=self.plan.preparation(),
-            augment=self.plan.augmentation(size),
-            batch_size=self.plan.batch_size,
-            seed=self.plan.seed,
-            epochs=epochs,
-            start_step=first,
-        )
-
-    def _size(self, epoch: int) -> int:
-        return next(size for epochs, size in self.plan.phase_ranges() if epoch in epochs)
 
     def _roll_back(
         self, divergence: Divergence, newest: Checkpoint | None, rollbacks: Rollbacks
@@ -265,22 +288,19 @@ class Fitting:
             )
         if newest and newest.position == rollbacks.back:
             # Whatever began this was there already when it was saved.
-            newest = self.checkpoints.pass_over(newest)
+            newest = self.strategy.decide(functools.partial(self.checkpoints.pass_over, newest))
         back = newest.position if newest else Position(0)
         assert recovery.learning_rate_factor is not None
         factor = rollbacks.factor * recovery.learning_rate_factor
         told = f"{told}; back to {back} with {factor:g} times the learning rate"
         _LOG.warning("rollback %d of %d: %s", number, recovery.rollbacks, told)
         made = Rollbacks((*rollbacks.told, told), factor, back, divergence.last)
-        with self.checkpoints.writing(self._rollbacks):
-            made.write(self._rollbacks, self.checkpoints.recipe)
+        self.strategy.decide(functools.partial(self._note, made))
         return newest, made
 
-    def batch(self, steps_done: int) -> tuple[Any, Any]:
-        """Return the images and labels of the step after a number of steps."""
-        epoch, step = Position.of(steps_done, self.steps)
-        epochs = range(epoch, epoch + 1)
-        return next(iter(self._batches(epochs, self._size(epoch), step)))
+    def _note(self, rollbacks: Rollbacks) -> None:
+        with self.checkpoints.writing(self._rollbacks):
+            rollbacks.write(self._rollbacks, self.checkpoints.recipe)
 
 
 def _advice(newest: Checkpoint | None, rollbacks: int) -> str:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from isozoo.data import ImageFolder
+from filelock import FileLock, Timeout
+
+from isozoo.data import open_split
 from isozoo.data.samples import Samples
 from isozoo.errors import DataError, RecipeError
 from isozoo.files import atomic_write
@@ -19,12 +23,18 @@ from isozoo.models.folder import write_folder
 from isozoo.models.manifest import LOG, RECIPE
 from isozoo.models.provenance import read_log
 from isozoo.training.checkpoint import Checkpoints
+from isozoo.training.distribute import StrategyError, open_strategy
+from isozoo.training.distribute.strategy import Strategy
 from isozoo.training.evaluation import measure
+from isozoo.training.feed import Feed
 from isozoo.training.fitting import ROLLBACKS, Fitting
 from isozoo.training.interrupt import StopRequest
 from isozoo.training.options import Options
 from isozoo.training.recipe import Recipe
 from isozoo.training.recovery import Stop, StoppableNetwork
+
+# A folder on a network may take a moment to show what another machine wrote.
+_SECONDS_TO_BE_SEEN = 30.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +63,7 @@ def train(
     checkpoint_minutes: float | None = 10.0,
     csv: bool = False,
     tensorboard: bool = False,
+    strategy: str | Strategy = "one",
 ) -> TrainingRun:
     """Train a classifier as a recipe says.
 
@@ -70,6 +81,10 @@ def train(
         checkpoint_minutes: Minutes between checkpoints within an epoch, more than 0; None for none.
         csv: Whether to write the log as a table too, `log.csv`.
         tensorboard: Whether to write event files to `tensorboard/`.
+        strategy: What trains: a key of `isozoo.training.distribute.STRATEGIES`, or what
+            `open_strategy` returned in this process. With several workers each calls this, at once
+            and with the same arguments, `out` being a folder that all of them see; the chief alone
+            writes, and each returns the same.
 
     Returns:
         The trained model, its folder, log and metrics.
@@ -85,34 +100,86 @@ def train(
         CheckpointError: The disk is full; the checkpoints before are untouched.
         ImageError: A picture is damaged; the message names its file.
         MissingExtraError: TensorBoard was asked for and is not installed.
+        StrategyError: The strategy cannot be had here, or cannot do what the recipe asks.
+        WorkerLostError: Another worker is gone; all have to be started again with `resume`.
         ValueError: `checkpoint_minutes` is not positive.
     """
     options = Options(checkpoint_minutes, csv=csv, tensorboard=tensorboard)
     plan, text = Recipe.read(recipe), Path(recipe).read_text("utf-8")
+    # Before anything is computed: it may have to start a cluster, and may take signals.
+    workers = open_strategy(strategy) if isinstance(strategy, str) else strategy
+    workers.check(plan)
     training, validation = (_opened(data, split) for split in ("train", "val"))
     _check_same_classes(training, validation)
     directory = Path(out) / plan.name
     checkpoints = Checkpoints(directory / "checkpoints", _identity(plan, training))
-    _refuse_older_run(directory, plan.name, checkpoints, resume)
+    with workers.guard(), _locked(directory, workers), StopRequest() as request:
+        workers.decide(lambda: _begin(directory, plan.name, text, checkpoints, resume))
+        _check_shared(directory / RECIPE, workers)
+        stop = Stop(request, checkpoints)
+        feed = Feed(plan, training, validation, stop, workers)
+        model = Fitting(plan, feed, directory, checkpoints, options).run()
+        log, metrics = workers.decide(
+            lambda: _finish(model, validation, directory, plan, text, stop)
+        )
+    return TrainingRun(model, directory / plan.name, log, metrics)
+
+
+def _begin(directory: Path, name: str, text: str, checkpoints: Checkpoints, resume: bool) -> None:
+    """Make the run's folder, if it may be."""
+    _refuse_older_run(directory, name, checkpoints, resume)
     checkpoints.directory.mkdir(parents=True, exist_ok=True)
     if not checkpoints.folders():
         atomic_write(directory / RECIPE, text)
         if not resume:
             (directory / ROLLBACKS).unlink(missing_ok=True)
-    folder = directory / plan.name
-    with StopRequest() as request:
-        stop = Stop(request, checkpoints)
-        model = Fitting(plan, training, validation, directory, checkpoints, options, stop).run()
-        poll = functools.partial(stop.poll, "the last measurement")
-        metrics = measure(StoppableNetwork(model, poll), validation)
-        log = read_log(directory / LOG)
-        with checkpoints.writing(folder):
-            write_folder(model, folder, tag=plan.tag, metrics=metrics, recipe=text, log=log)
-    return TrainingRun(model, folder, log, metrics)
+
+
+def _finish(
+    model: Classifier, validation: Samples, directory: Path, plan: Recipe, text: str, stop: Stop
+) -> tuple[list[dict[str, Any]], dict[str, float]]:
+    """Measure a trained network and write its weights folder; return log and metrics."""
+    poll = functools.partial(stop.poll, "the last measurement")
+    metrics = measure(StoppableNetwork(model, poll), validation)
+    log, folder = read_log(directory / LOG), directory / plan.name
+    with stop.checkpoints.writing(folder):
+        write_folder(model, folder, tag=plan.tag, metrics=metrics, recipe=text, log=log)
+    return log, metrics
+
+
+@contextlib.contextmanager
+def _locked(directory: Path, workers: Strategy) -> Iterator[None]:
+    """Keep other runs out of a folder; the lock goes with the process, however that ends."""
+    if not workers.chief:
+        yield
+        return
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        # Beside the folder, which holds what is left of a run and nothing else.
+        with FileLock(directory.with_name(f".{directory.name}.lock"), blocking=False):
+            yield
+    except Timeout:
+        raise RecipeError(
+            f"another process is training in {directory}; wait for it, stop it, or give another "
+            "--out"
+        ) from None
+
+
+def _check_shared(path: Path, workers: Strategy) -> None:
+    """Refuse an `out` that the chief writes to and another worker does not see."""
+    end = time.monotonic() + _SECONDS_TO_BE_SEEN
+    while not path.exists() and time.monotonic() < end:
+        time.sleep(0.1)
+    (hidden,) = workers.agree(not path.exists())
+    if hidden:
+        raise StrategyError(
+            f"not all {workers.workers} workers see {path.parent}, which worker 0 made; --out must "
+            "be a folder that all of them share"
+        )
 
 
 def _opened(data: str | os.PathLike[str] | Mapping[str, Samples], split: str) -> Samples:
-    return data[split] if isinstance(data, Mapping) else ImageFolder.open(data, split)
+    return data[split] if isinstance(data, Mapping) else open_split(data, split)
 
 
 def _identity(plan: Recipe, training: Samples) -> dict[str, Any]:

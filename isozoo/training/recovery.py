@@ -13,6 +13,7 @@ import numpy as np
 from isozoo.data.samples import Samples
 from isozoo.models.classifier import Classifier
 from isozoo.training.checkpoint import Checkpoints, Position, States, assign
+from isozoo.training.distribute.strategy import Strategy
 from isozoo.training.divergence import Divergence
 from isozoo.training.faults import bad_weight
 from isozoo.training.interrupt import StopRequest, TrainingInterrupted
@@ -146,6 +147,7 @@ class Saver(keras.callbacks.Callback):
         notes: Returns what the other callbacks have to know to go on.
         sound: Returns whether the state may be one to go back to; if not, it is saved on request
             only.
+        strategy: Who trains together: all save at one position, the chief writes.
     """
 
     def __init__(
@@ -156,8 +158,10 @@ class Saver(keras.callbacks.Callback):
         minutes: float | None,
         notes: Callable[[], dict[str, Any]],
         sound: Callable[[], bool] = lambda: True,
+        strategy: Strategy | None = None,
     ):
         super().__init__()
+        self.strategy = strategy or Strategy()
         self.checkpoints = checkpoints
         self.tracker = tracker
         self.request = request
@@ -168,9 +172,9 @@ class Saver(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Save if it is time, or on request."""
-        due = time.monotonic() - self._saved >= self._seconds
-        if self.request.signal or (due and self.sound()):
-            self._save()
+        asked, due = self._wishes()
+        if asked or (due and self.sound()):
+            self._save(asked)
 
     def on_test_begin(self, logs: dict | None = None) -> None:
         """Keep the states that the validation is about to change, such as the metrics."""
@@ -178,26 +182,38 @@ class Saver(keras.callbacks.Callback):
 
     def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Save on request; the validation will be done anew."""
-        if self.request.signal:
-            self._save(self._states)
+        asked, _ = self._wishes()
+        if asked:
+            self._save(asked, self._states)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Save, or as soon as the state is sound."""
-        if self.request.signal or self.sound():
-            self._save()
+        asked, _ = self._wishes()
+        if asked or self.sound():
+            self._save(asked)
         else:
             self._saved = float("-inf")
 
-    def _save(self, states: States | None = None) -> None:
-        position = self.tracker.position
+    def _wishes(self) -> tuple[bool, ...]:
+        """Return whether any worker was asked to stop, and whether it is time for any to save."""
+        due = time.monotonic() - self._saved >= self._seconds
+        return self.strategy.agree(bool(self.request.signal), due)
+
+    def _save(self, asked: bool, states: States | None = None) -> None:
+        position, notes = self.tracker.position, self.notes()
         # A step with a finite loss may have left weights that are not.
         if bad_weight(self.model):
             raise Divergence(position, position, "a weight became infinite or NaN", "state")
-        folder = self.checkpoints.save(self.model, position, self.notes(), states)
+        # The metrics of several workers are read by all of them.
+        states = states or States.of(self.model)
+        folder = self.strategy.decide(
+            lambda: self.checkpoints.save(self.model, position, notes, states)
+        )
         self._saved = time.monotonic()
-        if self.request.signal:
+        if asked:
+            signal = self.request.signal or "a signal to another worker"
             raise TrainingInterrupted(
-                f"stopped by {self.request.signal} after {position}; everything up to there is in "
+                f"stopped by {signal} after {position}; everything up to there is in "
                 f"{folder}: repeat the command with --resume to go on",
                 folder,
             )

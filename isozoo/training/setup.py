@@ -113,7 +113,8 @@ def compile_classifier(model: Classifier, recipe: Recipe, steps_per_epoch: int) 
     model.compile(
         optimizer=make_optimizer(model, recipe, steps_per_epoch),
         loss=CrossEntropy(recipe.label_smoothing),
-        metrics=training_metrics(),
+        # Heed the weights of samples, which only the validation on several replicas has.
+        weighted_metrics=training_metrics(),
         jit_compile=recipe.jit_compile,
     )
     # With mixed_float16 Keras wraps the optimiser anew; a checkpoint restores only built state.

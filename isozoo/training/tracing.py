@@ -40,7 +40,8 @@ def find_fault(
     good = newest.position.steps_done(fitting.steps) if newest else 0
     bad = divergence.last.steps_done(fitting.steps)
     poll = functools.partial(fitting.stop.poll, "the search for what went wrong")
-    with RepetitionBar(bad - good + (divergence.kind != "state"), poll) as bar:
+    steps = bad - good + (divergence.kind != "state")
+    with RepetitionBar(steps, poll, fitting.console) as bar:
         model, _ = fitting.begin(newest, factor)
         before = max(good, bad - 1)
         _repeat(fitting, model, good, before, bar)
@@ -50,7 +51,9 @@ def find_fault(
         broken = bad_weight(model)
         if broken:
             assign(variables, values)
-            return bad_gradient(model, *fitting.batch(before)) or broken
+            again = functools.partial(_repeat, fitting, model, before, bad, bar)
+            with fitting.strategy.scope():
+                return bad_gradient(model, again) or broken
         if divergence.kind == "state":
             return bad_penalty([model.backbone, model.head]) or _bad_validation(fitting, model)
         return _bad_step(fitting, divergence, model, newest, bar)
@@ -66,8 +69,11 @@ def _bad_step(
     """Look at the step whose loss diverged; the model is as it was before it."""
     bad = divergence.last.steps_done(fitting.steps)
     parts = (model.backbone, model.head)
-    images, _ = fitting.batch(bad)
-    found = bad_output(parts, images) or bad_penalty(parts)
+    for images in fitting.feed.parts(bad):
+        found = bad_output(parts, images)
+        if found:
+            return found
+    found = bad_penalty(parts)
     if found:
         return found
     variables = [*model.weights, *random_states(model)]
@@ -77,13 +83,14 @@ def _bad_step(
         return NOT_AGAIN
     assign(variables, values)
     start, _ = fitting.begin(newest, 1.0)
+    images = next(fitting.feed.parts(bad))
     return grown_most(parts, (start.backbone, start.head), images)
 
 
 def _bad_validation(fitting: Fitting, model: Classifier) -> Fault:
     """Return the first layer whose output for a validation image is not finite."""
     parts = (model.backbone, model.head)
-    for images, _ in fitting.check:
+    for images, _ in fitting.feed.whole_validation():
         fitting.stop.poll("the search for what went wrong")
         if not is_finite(model(images, training=False)):
             return bad_output(parts, images, training=False) or NOT_AGAIN

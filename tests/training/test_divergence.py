@@ -11,6 +11,7 @@ from isozoo.data import InMemoryImages
 from isozoo.errors import WeightsError
 from isozoo.training import DivergedError, Recipe, TrainingInterrupted
 from isozoo.training.checkpoint import Checkpoints, Position
+from isozoo.training.distribute.strategy import Strategy
 from isozoo.training.divergence import Divergence, LossWatch, Rollbacks
 from isozoo.training.faults import (
     Fault,
@@ -20,6 +21,7 @@ from isozoo.training.faults import (
     bad_weight,
     grown_most,
 )
+from isozoo.training.feed import Feed
 from isozoo.training.fitting import Fitting
 from isozoo.training.interrupt import StopRequest
 from isozoo.training.options import Options
@@ -136,7 +138,8 @@ def test_the_gradient_that_went_first_is_the_nearest_to_the_loss():
     outputs = keras.layers.Dense(1, name="last")(keras.ops.sqrt(x))
     model = keras.Model(inputs, outputs)
     model.compile(optimizer="sgd", loss="mse")
-    fault = bad_gradient(model, np.ones((2, 2), "float32"), np.ones((2, 1), "float32"))
+    images, labels = np.ones((2, 2), "float32"), np.ones((2, 1), "float32")
+    fault = bad_gradient(model, lambda: model.train_on_batch(images, labels))
     assert fault == ("middle", "first in the gradients of middle")
     assert bad_weight(model).layer == "deep"
 
@@ -220,7 +223,9 @@ def fitting(parts, recipe, tmp_path, monkeypatch) -> Fitting:
     monkeypatch.setattr(Fitting, "_run_from", diverge)
     nothing = Fault(None, "nowhere")
     monkeypatch.setattr("isozoo.training.fitting.find_fault", lambda *arguments: nothing)
-    return Fitting(Recipe.read(path), images, images, tmp_path, checkpoints, Options(), stop)
+    plan = Recipe.read(path)
+    feed = Feed(plan, images, images, stop, Strategy())
+    return Fitting(plan, feed, tmp_path, checkpoints, Options())
 
 
 def test_a_checkpoint_that_diverges_again_is_passed_over(fitting):
@@ -260,7 +265,7 @@ def test_a_signal_is_not_forgotten_over_a_rollback(fitting):
 
 def test_a_signal_while_images_are_cached(fitting):
     fitting.stop.request.signal = "SIGTERM"
-    for read in (lambda: fitting.check, lambda: fitting.batch(0)):
+    for read in (lambda: fitting.feed.validation_batches, lambda: next(fitting.feed.parts(0))):
         with pytest.raises(TrainingInterrupted, match="SIGTERM during the first reading"):
             read()
 

@@ -1,0 +1,99 @@
+"""The batches of a run: of any step, for any strategy."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from isozoo.data.batches import WHOLE, Share, steps_per_epoch
+from isozoo.data.samples import Samples, cache_images
+from isozoo.data.streams import streams
+from isozoo.training.checkpoint import Position
+from isozoo.training.distribute.strategy import Strategy
+from isozoo.training.recipe import Recipe
+from isozoo.training.recovery import Stop, StoppableSamples
+
+
+@dataclasses.dataclass(frozen=True)
+class Feed:
+    """The training and validation batches of one run.
+
+    Args:
+        plan: The recipe.
+        training: Training samples.
+        validation: Validation samples.
+        stop: Ends the run on request, also as images are read for the first time.
+        strategy: Who shares the batches.
+    """
+
+    plan: Recipe
+    training: Samples
+    validation: Samples
+    stop: Stop
+    strategy: Strategy
+
+    @functools.cached_property
+    def steps(self) -> int:
+        """Steps per epoch."""
+        return steps_per_epoch(self.training, self.plan.batch_size)
+
+    @functools.cached_property
+    def _images(self) -> Samples:
+        cache = self.plan.cache
+        return self.training if cache is None else cache_images(self._read(self.training), cache)
+
+    def _read(self, samples: Samples) -> Samples:
+        return StoppableSamples(samples, functools.partial(self.stop.poll, "the first reading"))
+
+    @functools.cached_property
+    def validation_batches(self) -> Any:
+        """The validation batches for all replicas, and how many they are if they do not say it."""
+        return self.strategy.padded(
+            self.whole_validation(self._share), self.plan.batch_size, len(self.validation)
+        )
+
+    def whole_validation(self, share: Share = WHOLE) -> Any:
+        """Return the validation batches as one device reads them, or this worker's rows of them."""
+        # Whoever has the memory for the training images has it for those of the validations.
+        cache = self.plan.cache is not None
+        samples = self._read(self.validation) if cache else self.validation
+        return streams().evaluation(
+            samples, self.plan.preparation(), self.plan.batch_size, cache=cache, share=share
+        )
+
+    def training_batches(self, epochs: range, size: int, first: int) -> Any:
+        """Return the batches of epochs, from a step of the first on, for all replicas."""
+        return self.strategy.share(self._training(epochs, size, first, self._share))
+
+    @property
+    def _share(self) -> Share:
+        return Share(self.strategy.index, self.strategy.workers)
+
+    def _training(self, epochs: range, size: int, first: int, share: Share = WHOLE) -> Any:
+        return streams().training(
+            self._images,
+            preprocessing=self.plan.preparation(),
+            augment=self.plan.augmentation(size),
+            batch_size=self.plan.batch_size,
+            seed=self.plan.seed,
+            epochs=epochs,
+            start_step=first,
+            share=share,
+        )
+
+    def size(self, epoch: int) -> int:
+        """Return the image size of an epoch."""
+        return next(size for epochs, size in self.plan.phase_ranges() if epoch in epochs)
+
+    def parts(self, steps_done: int) -> Iterator[np.ndarray]:
+        """Yield the images of the step after a number of steps, as many at once as a replica has.
+
+        All of the global batch, on every worker.
+        """
+        epoch, step = Position.of(steps_done, self.steps)
+        images, _ = next(iter(self._training(range(epoch, epoch + 1), self.size(epoch), step)))
+        yield from np.split(np.asarray(images), self.strategy.replicas)
