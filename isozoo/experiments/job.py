@@ -25,9 +25,12 @@ from isozoo.files import atomic_write
 from isozoo.models.manifest import LOG
 from isozoo.models.provenance import read_log
 from isozoo.training import DivergedError, Recipe, train
+from isozoo.training.runs import CHECKPOINTS
 
-#: Files in the folder of a run.
-RECIPE, OUTCOME, OUTPUT = "recipe.toml", "outcome.json", "output.txt"
+#: Files in the folder of a run, beside those of `train`.
+OUTCOME, OUTPUT = "outcome.json", "output.txt"
+#: Folder of the recipes, beside the runs.
+RECIPES = "recipes"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,7 +43,7 @@ class Job:
         seed: Its seed.
         settings: The recipe's settings.
         data: The data set, as `train` takes it.
-        folder: Folder of the run; what is there already is not done again.
+        out: Folder of runs; what is there already is not done again.
     """
 
     row: str
@@ -48,17 +51,27 @@ class Job:
     seed: int
     settings: dict[str, Any]
     data: str
-    folder: Path
+    out: Path
 
     @property
     def name(self) -> str:
-        """Row, column and seed in words."""
-        return f"{self.row} {self.column}, seed {self.seed}"
+        """Name of the run."""
+        return Recipe.from_dict(self.settings).name
 
     @property
-    def recipe(self) -> str:
+    def folder(self) -> Path:
+        """Folder of the run."""
+        return self.out / self.name
+
+    @property
+    def text(self) -> str:
         """The recipe as TOML."""
         return tomli_w.dumps(self.settings)
+
+    @property
+    def recipe(self) -> Path:
+        """Where the recipe is written."""
+        return self.out / RECIPES / f"{self.name}.toml"
 
     def outcome(self) -> RunResult | None:
         """Return what it came to if it was done before.
@@ -66,11 +79,10 @@ class Job:
         Raises:
             ExperimentError: Its folder holds a run with other settings.
         """
-        path = self.folder / RECIPE
-        if path.is_file() and path.read_text("utf-8") != self.recipe:
+        if self.recipe.is_file() and self.recipe.read_text("utf-8") != self.text:
             raise ExperimentError(
-                f"{self.folder} holds a run with other settings than its table has now; remove it, "
-                "or give another --out"
+                f"{self.folder} was run with other settings than its table has now; remove it and "
+                f"{self.recipe}, or give another --out"
             )
         return read_outcome(self.folder / OUTCOME) if (self.folder / OUTCOME).is_file() else None
 
@@ -80,30 +92,26 @@ class Job:
         Raises:
             TrainingInterrupted: A signal asked to stop; the next call goes on.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        atomic_write(self.folder / RECIPE, self.recipe)
+        for folder in (self.folder, self.recipe.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        atomic_write(self.recipe, self.text)
         with _output_to(self.folder / OUTPUT):
             result = self._train()
         atomic_write(self.folder / OUTCOME, json.dumps(dataclasses.asdict(result), indent=1))
         # They serve to go on, which there is nothing left of.
-        shutil.rmtree(self._run_folder / "checkpoints", ignore_errors=True)
+        shutil.rmtree(self.folder / CHECKPOINTS, ignore_errors=True)
         keras.backend.clear_session()
         return result
 
-    @property
-    def _run_folder(self) -> Path:
-        return self.folder / Recipe.from_dict(self.settings).name
-
     def _train(self) -> RunResult:
         samples = _samples(self.data, self.settings.get("cache"))
-        recipe = self.folder / RECIPE
         found: dict[str, Any] = {"outcome": FINISHED}
         try:
-            run = train(recipe, samples, self.folder, resume=True)
+            run = train(self.recipe, samples, self.out, resume=True)
             found |= {name: run.metrics[name] for name in ("top1", "top5", "images")}
         except DivergedError as error:
-            found |= {"outcome": DIVERGED, "reason": str(error).replace(f"{self.folder}/", "")}
-        path = self._run_folder / LOG
+            found |= {"outcome": DIVERGED, "reason": str(error).replace(f"{self.out}/", "")}
+        path = self.folder / LOG
         log = read_log(path) if path.is_file() else []
         last = log[-1] if log else {}
         return RunResult(

@@ -36,7 +36,7 @@ class Plan:
     Example:
         >>> plan = Plan(table="ablation", rows=("isonet", "vanilla"), seeds=1)
         >>> [job.settings["tag"] for job in plan.jobs()]
-        ['ablation-small-vanilla-34-seed0', 'ablation-small-isonet-34-seed0']
+        ['vanilla-34-seed0', 'isonet-34-seed0']
     """
 
     table: str
@@ -67,7 +67,7 @@ class Plan:
                 seed=seed,
                 settings=cell.recipe(seed),
                 data=self.data or table.scales[self.scale].dataset,
-                folder=self.folder / f"{cell.row.name}-{cell.column.name}-seed{seed}",
+                out=self.folder,
             )
             for cell in cells
             for seed in cell.seeds

@@ -124,7 +124,7 @@ class Cell:
         Raises:
             RecipeError: The table makes a recipe that cannot be trained.
         """
-        tag = f"{self.table}-{self.scale}-{self.row.name}-{self.column.name}-seed{seed}"
+        tag = f"{self.row.name}-{self.column.name}-seed{seed}"
         title = f"{self.row.title}, {self.column.name}: {self.table}, {self.scale} scale"
         settings = {"tag": tag, "title": title, "seed": seed, **copy.deepcopy(dict(self.settings))}
         Recipe.from_dict(settings)

@@ -7,6 +7,7 @@ import pytest
 from isozoo.errors import ExperimentError
 from isozoo.experiments import reproduce
 from isozoo.experiments.runner import Plan, collect
+from isozoo.training import find_runs
 
 
 @pytest.fixture
@@ -26,6 +27,7 @@ def test_a_job_trains_and_notes_what_came_of_it(plan, colours):
     assert (job.folder / "output.txt").is_file()
     results = collect(plan)
     assert results.runs == (result,)
+    assert [run.name for run in find_runs(plan.folder)] == [job.name]
     assert json.loads((plan.folder / "results.json").read_text())["dataset"] == colours.name
 
 
@@ -34,16 +36,16 @@ def test_a_loss_that_is_no_number_is_a_result(plan):
     result = job.run()
     assert (result.outcome, result.top1, result.learned) == ("diverged", None, False)
     assert "step" in result.reason
-    assert str(job.folder) not in result.reason
+    assert str(job.out) not in result.reason
 
 
 def test_other_settings_do_not_count_as_done(plan, tiny):
     job = plan.jobs()[0]
-    job.folder.mkdir(parents=True)
-    (job.folder / "recipe.toml").write_text(job.recipe)
+    job.recipe.parent.mkdir(parents=True)
+    job.recipe.write_text(job.text)
     assert job.outcome() is None
     tiny.write_text(tiny.read_text().replace("learning_rate = 0.01", "learning_rate = 0.02"))
-    with pytest.raises(ExperimentError, match="holds a run with other settings"):
+    with pytest.raises(ExperimentError, match="was run with other settings"):
         plan.jobs()[0].outcome()
 
 
