@@ -210,7 +210,8 @@ def erased(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         >>> int((erased(black, np.random.default_rng(0)) > 0).any(axis=-1).sum())
         112
     """
-    top, left, height, width = random_box(*pixels.shape[:2], _ERASED_SCALE, _ERASED_RATIO, rng)
+    shape = pixels.shape
+    top, left, height, width = random_box(shape[0], shape[1], _ERASED_SCALE, _ERASED_RATIO, rng)
     view = pixels.copy()
     view[top : top + height, left : left + width] = rng.integers(
         256, size=(height, width, 3), dtype=np.uint8

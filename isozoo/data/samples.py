@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -14,7 +14,13 @@ from rich.progress import track
 
 from isozoo.data.images import open_image
 from isozoo.data.preprocessing import Preprocessing
-from isozoo.errors import DataError
+from isozoo.errors import DataError, ImageError
+
+T = TypeVar("T")
+
+
+class PassedOverError(ImageError):
+    """A damaged image that is to be left out of a measurement; see `isozoo.data.damage`."""
 
 
 class Samples(Protocol):
@@ -37,7 +43,12 @@ class Samples(Protocol):
     def __len__(self) -> int: ...
 
     def image(self, index: int) -> np.ndarray:
-        """Return the uint8 pixels `(height, width, 3)` of one sample."""
+        """Return the uint8 pixels `(height, width, 3)` of one sample.
+
+        Raises:
+            PassedOverError: It is damaged and to be left out, where samples are measured on.
+            ImageError: It is damaged.
+        """
         ...
 
 
@@ -130,13 +141,17 @@ def cache_images(
     if short_side < 1:
         raise ValueError(f"the cache's short side must be positive, not {short_side}")
 
-    images = list(_decoded(samples, lambda pixels: _shrunk(pixels, short_side), workers))
+    def read(index: int) -> np.ndarray:
+        return _shrunk(samples.image(index), short_side)
+
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        images = list(_progress(pool.map(read, range(len(samples))), len(samples)))
     return InMemoryImages(images, samples.labels, samples.classes)
 
 
 def prepared_images(
     samples: Samples, preprocessing: Preprocessing, *, workers: int | None = None
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     """Decode, resize and crop every image once, all but the normalisation.
 
     Args:
@@ -145,26 +160,26 @@ def prepared_images(
         workers: Threads that decode; by default one per core.
 
     Returns:
-        uint8 `(samples, size, size, channels)`; Imagenette's 3,925 validation photographs take
-        0.3 GB at 160.
+        uint8 `(samples, size, size, channels)` (Imagenette's 3,925 validation photographs take
+        0.3 GB at 160), and bool `(samples,)`, false where an image is to be left out.
 
     Raises:
         ImageError: An image is damaged; the error names it.
     """
     side = preprocessing.size
     images = np.empty((len(samples), side, side, preprocessing.channels), np.uint8)
-    for index, pixels in enumerate(_decoded(samples, preprocessing.pixels, workers)):
-        images[index] = pixels
-    return images
+    sound = np.ones(len(samples), bool)
 
+    def prepare(index: int) -> None:
+        try:
+            images[index] = preprocessing.pixels(samples.image(index))
+        except PassedOverError:
+            sound[index] = False
 
-def _decoded(
-    samples: Samples, change: Callable[[np.ndarray], np.ndarray], workers: int | None
-) -> Iterator[np.ndarray]:
-    """Yield every image in order, changed, and show how far it is."""
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        images = pool.map(lambda index: change(samples.image(index)), range(len(samples)))
-        yield from _progress(images, len(samples))
+        for _ in _progress(pool.map(prepare, range(len(samples))), len(samples)):
+            pass
+    return images, sound
 
 
 def _shrunk(pixels: np.ndarray, short_side: int) -> np.ndarray:
@@ -176,7 +191,7 @@ def _shrunk(pixels: np.ndarray, short_side: int) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
 
 
-def _progress(images: Iterator[np.ndarray], total: int) -> Iterator[np.ndarray]:
+def _progress(images: Iterator[T], total: int) -> Iterator[T]:
     console = Console(stderr=True)
     yield from track(
         images,
