@@ -6,7 +6,7 @@ import dataclasses
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from isozoo.errors import ExperimentError
 from isozoo.experiments.job import OUTCOME, Job, read_outcome
 from isozoo.experiments.results import RESULTS, Results, RunResult
 from isozoo.experiments.table import Table, read_table
+from isozoo.training.interrupt import StopRequest, TrainingInterrupted
 
 #: Told after each run how many are done, of how many, and what this one came to.
 Told = Callable[[int, int, RunResult], None]
@@ -133,7 +134,7 @@ def collect(plan: Plan) -> Results:
 
 
 def _run(left: Sequence[Job], jobs: int) -> Iterator[RunResult]:
-    """Yield results as they come; what has not begun is given up if one fails."""
+    """Yield results as they come; what has not begun is given up if one fails or is stopped."""
     if not left:
         return
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
@@ -142,15 +143,31 @@ def _run(left: Sequence[Job], jobs: int) -> Iterator[RunResult]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # A process that is forked from one with TensorFlow in it does not get through.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        futures = {pool.submit(job.run): job for job in left}
+    with StopRequest() as request, ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        pending = {pool.submit(job.run) for job in left}
         try:
-            for future in as_completed(futures):
-                yield future.result()
+            while pending:
+                done, pending = wait(pending, timeout=_EVERY, return_when=FIRST_COMPLETED)
+                if request.signal:
+                    _stop()
+                yield from (future.result() for future in done)
         except BrokenProcessPool as error:
+            if request.signal:
+                raise TrainingInterrupted(_STOPPED.format(request.signal), None) from None
             raise ExperimentError(
                 "a process of the experiment was killed, perhaps for want of memory; repeat the "
                 "command to go on, with fewer --jobs"
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+#: Seconds between two looks at whether a signal has come.
+_EVERY = 0.5
+_STOPPED = "stopped by {}; repeat the command to go on"
+
+
+def _stop() -> None:
+    """End the processes: one that trains saves what it has first, one that does not is done."""
+    for process in multiprocessing.active_children():
+        process.terminate()

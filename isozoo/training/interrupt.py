@@ -24,6 +24,10 @@ class TrainingInterrupted(IsozooError):
         super().__init__(message)
         self.checkpoint = checkpoint
 
+    def __reduce__(self) -> tuple:
+        """Let it pass from one process to another."""
+        return type(self), (str(self), self.checkpoint)
+
 
 class StopRequest:
     """Within a `with` block, turns SIGTERM and the first Ctrl-C into a note to be read.

@@ -1,13 +1,19 @@
 """Runs are done once, go on, and a loss that is no number is a result."""
 
+import dataclasses
 import json
+import os
+import pickle
+import signal
+import threading
+import time
 
 import pytest
 
 from isozoo.errors import ExperimentError
 from isozoo.experiments import reproduce
 from isozoo.experiments.runner import Plan, collect
-from isozoo.training import find_runs
+from isozoo.training import TrainingInterrupted, find_runs
 
 
 @pytest.fixture
@@ -65,6 +71,11 @@ def test_first_seeds_go_first(plan):
     ]
 
 
+def test_an_interruption_passes_between_processes(tmp_path):
+    passed = pickle.loads(pickle.dumps(TrainingInterrupted("stopped", tmp_path)))
+    assert (str(passed), passed.checkpoint) == ("stopped", tmp_path)
+
+
 def test_no_jobs_at_a_time_are_refused(plan):
     with pytest.raises(ValueError, match="jobs must be at least 1, got 0"):
         reproduce(plan, jobs=0)
@@ -82,3 +93,24 @@ def test_a_table_is_run_once_by_processes_of_its_own(plan):
     ]
     again = reproduce(plan, told=lambda *what: pytest.fail(f"{what} was run again"))
     assert again.runs == results.runs
+
+
+@pytest.mark.slow
+def test_a_table_that_is_stopped_goes_on_where_it_was(plan, tiny):
+    long = tiny.read_text().replace("epochs = 1, size", "epochs = 400, size")
+    tiny.write_text(long)
+    plan = dataclasses.replace(plan, rows=["isonet"], seeds=1)
+    (job,) = plan.jobs()
+    log = job.folder / "log.jsonl"
+
+    def stop_when_it_trains():
+        while not log.is_file():
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=stop_when_it_trains, daemon=True).start()
+    with pytest.raises(TrainingInterrupted, match="SIGTERM"):
+        reproduce(plan)
+    assert list((job.folder / "checkpoints").iterdir())
+    assert job.outcome() is None
+    assert 0 < len(log.read_text().splitlines()) < 400
