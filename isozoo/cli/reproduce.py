@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from isozoo.cli import output, train
+from isozoo.cli.arguments import positive
+from isozoo.training.distribute import STRATEGIES
 
 if TYPE_CHECKING:
     from isozoo.experiments.results import CellResult, Results, RunResult
@@ -44,9 +46,16 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--column", action="append", metavar="C", help="only this column; repeatable"
     )
-    parser.add_argument("--seeds", type=_count, metavar="N", help="runs of each cell")
+    parser.add_argument("--seeds", type=positive, metavar="N", help="runs of each cell")
     parser.add_argument(
-        "--jobs", type=_count, default=1, metavar="N", help="runs at a time (%(default)s)"
+        "--jobs", type=positive, default=1, metavar="N", help="runs at a time (%(default)s)"
+    )
+    parser.add_argument(
+        "--strategy", choices=[name for name in STRATEGIES if name != "multiworker"], default="one",
+        help="devices of each run, see `isozoo train` (%(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--recipes", action="store_true", help="run nothing, write the recipes of the runs"
     )
     parser.add_argument(
         "--collect", action="store_true", help="run nothing, show what has been run so far"
@@ -60,21 +69,13 @@ def needs_keras(args: argparse.Namespace) -> bool:
     return args.table is not None
 
 
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
-    return value
-
-
 def run(args: argparse.Namespace) -> int:
     """Run what is left of a table, print it and draw it; 75 if it was asked to stop."""
     from isozoo.experiments import table_names
 
     if args.table is None:
         return _list(table_names(), args.json)
-    from isozoo.experiments.plots import plot
-    from isozoo.experiments.runner import Plan, collect, reproduce
+    from isozoo.experiments import Plan, collect, plot, reproduce, write_recipes
     from isozoo.training import TrainingInterrupted
 
     plan = Plan(
@@ -85,7 +86,12 @@ def run(args: argparse.Namespace) -> int:
         rows=args.row,
         columns=args.column,
         seeds=args.seeds,
+        strategy=args.strategy,
     )
+    if args.recipes:
+        for path in write_recipes(plan):
+            print(path)
+        return 0
     try:
         results = collect(plan) if args.collect else reproduce(plan, args.jobs, _tell)
     except TrainingInterrupted as stopped:

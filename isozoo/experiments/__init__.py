@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from isozoo.experiments.claims import Verdict, verdicts
     from isozoo.experiments.plots import plot
     from isozoo.experiments.results import CellResult, Results, RunResult, read_results
-    from isozoo.experiments.runner import Plan, reproduce
+    from isozoo.experiments.runner import Plan, collect, reproduce, write_recipes
     from isozoo.experiments.table import (
         Cell,
         Claim,
@@ -33,12 +33,14 @@ _HOME = {
     "Scale": "table",
     "Table": "table",
     "Verdict": "claims",
+    "collect": "runner",
     "plot": "plots",
     "read_results": "results",
     "read_table": "table",
     "reproduce": "runner",
     "table_names": "table",
     "verdicts": "claims",
+    "write_recipes": "runner",
 }
 
 __all__ = [
@@ -53,12 +55,14 @@ __all__ = [
     "Scale",
     "Table",
     "Verdict",
+    "collect",
     "plot",
     "read_results",
     "read_table",
     "reproduce",
     "table_names",
     "verdicts",
+    "write_recipes",
 ]
 
 

@@ -44,6 +44,7 @@ class Job:
         settings: The recipe's settings.
         data: The data set, as `train` takes it.
         out: Folder of runs; what is there already is not done again.
+        strategy: Devices, as `train` takes it.
     """
 
     row: str
@@ -52,6 +53,7 @@ class Job:
     settings: dict[str, Any]
     data: str
     out: Path
+    strategy: str = "one"
 
     @property
     def name(self) -> str:
@@ -86,15 +88,20 @@ class Job:
             )
         return read_outcome(self.folder / OUTCOME) if (self.folder / OUTCOME).is_file() else None
 
+    def write_recipe(self) -> Path:
+        """Write the recipe, and return where."""
+        self.recipe.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(self.recipe, self.text)
+        return self.recipe
+
     def run(self) -> RunResult:
         """Train, or go on where an earlier process was stopped, and note what came of it.
 
         Raises:
             TrainingInterrupted: A signal asked to stop; the next call goes on.
         """
-        for folder in (self.folder, self.recipe.parent):
-            folder.mkdir(parents=True, exist_ok=True)
-        atomic_write(self.recipe, self.text)
+        self.write_recipe()
+        self.folder.mkdir(exist_ok=True)
         with _output_to(self.folder / OUTPUT):
             result = self._train()
         atomic_write(self.folder / OUTCOME, json.dumps(dataclasses.asdict(result), indent=1))
@@ -107,7 +114,7 @@ class Job:
         samples = _samples(self.data, self.settings.get("cache"))
         found: dict[str, Any] = {"outcome": FINISHED}
         try:
-            run = train(self.recipe, samples, self.out, resume=True)
+            run = train(self.recipe, samples, self.out, resume=True, strategy=self.strategy)
             found |= {name: run.metrics[name] for name in ("top1", "top5", "images")}
         except DivergedError as error:
             found |= {"outcome": DIVERGED, "reason": str(error).replace(f"{self.out}/", "")}

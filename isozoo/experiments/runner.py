@@ -33,6 +33,7 @@ class Plan:
         rows: Names of the rows; all if None.
         columns: Names of the columns; those of the scale if None.
         seeds: Runs of each cell; as the scale says if None.
+        strategy: Devices of each run, see `isozoo.training.train`; of one process only.
 
     Example:
         >>> plan = Plan(table="ablation", rows=("isonet", "vanilla"), seeds=1)
@@ -47,6 +48,7 @@ class Plan:
     rows: Sequence[str] | None = None
     columns: Sequence[str] | None = None
     seeds: int | None = None
+    strategy: str = "one"
 
     @property
     def folder(self) -> Path:
@@ -69,6 +71,7 @@ class Plan:
                 settings=cell.recipe(seed),
                 data=self.data or table.scales[self.scale].dataset,
                 out=self.folder,
+                strategy=self.strategy,
             )
             for cell in cells
             for seed in cell.seeds
@@ -98,10 +101,15 @@ def reproduce(plan: Plan, jobs: int = 1, told: Told | None = None) -> Results:
         TrainingInterrupted: A signal asked to stop; the same call goes on.
         ExperimentError: A run's folder holds one with other settings, or a process ended without
             a result; what it said is in the run's folder.
-        ValueError: `jobs` is less than 1.
+        ValueError: `jobs` is less than 1, or more than 1 with a strategy that takes all devices.
     """
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
+    if jobs > 1 and plan.strategy != "one":
+        raise ValueError(
+            f"'{plan.strategy}' takes all devices for each run, so that there cannot be {jobs} at "
+            "a time; leave jobs at 1"
+        )
     wanted = plan.jobs()
     left = [job for job in wanted if job.outcome() is None]
     done = len(wanted) - len(left)
@@ -111,6 +119,21 @@ def reproduce(plan: Plan, jobs: int = 1, told: Told | None = None) -> Results:
         if told:
             told(done, len(wanted), result)
     return collect(plan)
+
+
+def write_recipes(plan: Plan) -> list[Path]:
+    """Write the recipes of a plan, to be trained elsewhere or in other ways; run nothing.
+
+    A run that `isozoo train` or `isozoo cluster` finished in the plan's folder is only measured by
+    `reproduce`.
+
+    Args:
+        plan: Which runs.
+
+    Returns:
+        The files.
+    """
+    return [job.write_recipe() for job in plan.jobs()]
 
 
 def collect(plan: Plan) -> Results:

@@ -31,6 +31,17 @@ def test_what_was_run_is_shown_beside_the_paper(isozoo_command, tmp_path):
     assert json.loads(found.out)["runs"][0]["top1"] == 0.625
 
 
+def test_recipes_can_be_trained_elsewhere(isozoo_command, tmp_path):
+    from isozoo.training import Recipe
+
+    table = tmp_path / "tiny.toml"
+    table.write_text(TABLE)
+    found = isozoo_command("reproduce", table, "--recipes", "--row", "isonet", "--out", tmp_path)
+    recipes = [Recipe.read(path) for path in found.out.split()]
+    assert [recipe.seed for recipe in recipes] == [0, 1]
+    assert recipes[0].name == "isonet-8-w8.isonet-8-seed0"
+
+
 def test_an_unknown_table_is_named(isozoo_command):
     result = isozoo_command("reproduce", "dept")
     assert result.code == 2

@@ -79,6 +79,9 @@ def test_an_interruption_passes_between_processes(tmp_path):
 def test_no_jobs_at_a_time_are_refused(plan):
     with pytest.raises(ValueError, match="jobs must be at least 1, got 0"):
         reproduce(plan, jobs=0)
+    mirrored = dataclasses.replace(plan, strategy="mirrored")
+    with pytest.raises(ValueError, match="'mirrored' takes all devices for each run"):
+        reproduce(mirrored, jobs=2)
 
 
 @pytest.mark.slow
