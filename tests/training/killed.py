@@ -7,7 +7,10 @@ as separate as any, and start in a moment.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
+import types
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -21,8 +24,11 @@ assert isozoo.data.pipeline
 assert isozoo.training.evaluation
 
 
-def train_once(recipe: Path, data: Path, runs: Path, steps: Connection) -> None:
+def train_once(
+    recipe: Path, data: Path, runs: Path, steps: Connection, strategy: str, told: Mapping[str, str]
+) -> None:
     """Train from the newest checkpoint on, saving after each step; tell of each step."""
+    os.environ.update(told)
     count = Tracker.on_train_batch_end
 
     def count_and_tell(self, batch, logs=None):
@@ -30,7 +36,7 @@ def train_once(recipe: Path, data: Path, runs: Path, steps: Connection) -> None:
         steps.send((time.monotonic(), tuple(self.position)))
 
     Tracker.on_train_batch_end = count_and_tell
-    loop.train(recipe, data, runs, resume=True, checkpoint_minutes=1e-9)
+    loop.train(recipe, data, runs, resume=True, checkpoint_minutes=1e-9, strategy=strategy)
 
 
 class Attempt:
@@ -40,14 +46,24 @@ class Attempt:
         recipe: The recipe.
         data: The data.
         runs: Folder of the runs.
+        strategy: What trains.
+        environment: Variables that this process alone has.
     """
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
 
-    def __init__(self, recipe: Path, data: Path, runs: Path):
+    def __init__(
+        self,
+        recipe: Path,
+        data: Path,
+        runs: Path,
+        strategy: str = "one",
+        environment: Mapping[str, str] = types.MappingProxyType({}),
+    ):
         self._told, told = self.context.Pipe(duplex=False)
-        self.process = self.context.Process(target=train_once, args=(recipe, data, runs, told))
+        settings = (recipe, data, runs, told, strategy, dict(environment))
+        self.process = self.context.Process(target=train_once, args=settings)
         self.start = time.monotonic()
         self.process.start()
         told.close()

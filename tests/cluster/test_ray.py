@@ -1,0 +1,113 @@
+"""A Ray cluster on this machine: two workers, one of which is killed, and results as without."""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from isozoo import cluster
+from tests.cluster.kills import NAME, write_data
+from tests.training.test_kill import what_came_of, whole_checkpoints
+
+pytestmark = [
+    pytest.mark.cluster,
+    # Ray's own, of files and processes that it leaves to the collector.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+ray = pytest.importorskip("ray")
+
+
+@pytest.fixture(scope="module")
+def two_places(tmp_path_factory):
+    """A cluster with room for two workers."""
+    # A socket of Ray's lies below, and the path of a socket is short.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    context = ray.init(num_cpus=2, log_to_driver=False, include_dashboard=True)
+    yield context
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("ray")
+    write_data(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(two_places, folder):
+    return train(folder, "whole")
+
+
+def train(folder: Path, out: str, **options) -> cluster.ClusterRun:
+    return cluster.train(
+        folder / "recipe.toml",
+        folder / "data",
+        folder / out,
+        workers=cluster.Workers(2),
+        # Every step: there is always one to go on from.
+        checkpoint_minutes=1e-9,
+        **options,
+    )
+
+
+def worker_processes() -> list[int]:
+    """Return Ray's processes that train, of all that this process can see."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if path.read_text().startswith("ray::RayTrainWorker"):
+                found.append(int(path.parent.name))
+        except OSError:
+            continue  # ended in the meantime
+    return found
+
+
+def test_results_are_collected(undisturbed, folder):
+    assert undisturbed.directory == folder / "whole" / NAME / NAME
+    assert [row["epoch"] for row in undisturbed.log] == [1, 2, 3, 4]
+    assert undisturbed.metrics["images"] == 8
+    assert len(undisturbed.starts) == 1
+
+
+def test_a_killed_worker_changes_nothing(undisturbed, folder):
+    killed: list[float] = []
+    checkpoints = folder / "killed" / NAME / "checkpoints"
+
+    def kill_one():
+        while len(list(checkpoints.glob("epoch-0000-step-*5"))) < 1:
+            time.sleep(0.05)
+        os.kill(worker_processes()[-1], signal.SIGKILL)
+        killed.append(time.time())
+
+    killer = threading.Thread(target=kill_one, daemon=True)
+    killer.start()
+    found = train(folder, "killed")
+    assert killed
+    assert len(found.starts) == 2
+    # Until the new workers have met; the rest is theirs, as on any launcher.
+    print(f"from the kill to the new start of the workers: {found.starts[1] - killed[0]:.1f} s")
+    assert whole_checkpoints(checkpoints) == 2
+    assert what_came_of(folder / "killed" / NAME) == what_came_of(folder / "whole" / NAME)
+
+
+def test_what_would_fail_again_is_not_tried_often(undisturbed, folder):
+    with pytest.raises(cluster.ClusterError, match="holds a run already; resume it"):
+        train(folder, "whole", max_failures=5)
+    newest = max((folder / "whole" / NAME / "ray").iterdir())
+    assert len((newest / "starts.jsonl").read_text().splitlines()) == 2
+
+
+def test_more_workers_than_places(two_places, folder):
+    with pytest.raises(cluster.ClusterError, match=r"could not start 3 x \{'CPU': 1\}"):
+        cluster.train(
+            folder / "recipe.toml",
+            folder / "data",
+            folder / "many",
+            workers=cluster.Workers(3),
+            start_minutes=0.2,
+        )
