@@ -24,6 +24,7 @@ from pathlib import Path
 
 import experiment_tables
 import performance_tables
+import scaling_tables
 from tables import table
 
 import isozoo
@@ -267,6 +268,7 @@ REGIONS = {
     "prediction": prediction,
     **performance_tables.REGIONS,
     **experiment_tables.REGIONS,
+    **scaling_tables.REGIONS,
 }
 
 

@@ -1,0 +1,77 @@
+"""What the documents say of training on several devices; `docs_tables.py` puts it into them.
+
+The numbers are from what ``isozoo benchmark --suite benchmarks/scaling.toml`` and
+``python -m tests.cluster.kills`` wrote to ``benchmarks/results``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from performance_tables import NOT_MEASURED, ROOT, read
+from tables import table
+
+from isozoo.benchmark import Comparison
+
+RESULTS = ROOT / "benchmarks" / "results"
+#: Groups of `benchmarks/scaling.py` that are shown, in words.
+SHOWN = {
+    "one": "one process, one core",
+    "mirrored": "`mirrored`, two virtual devices",
+    "multiworker": "`multiworker`, two processes",
+}
+
+
+def scaling() -> str:
+    """Return images per second of one and two workers, and what the summing of gradients costs."""
+    rows = read(RESULTS / "scaling.json")["rows"]
+    if not rows:
+        return NOT_MEASURED
+    found = [Comparison.from_json(row["comparison"]) for row in rows]
+    shown = [cells for row, one in zip(rows, found, strict=True) for cells in _rows(row, one)]
+    head = "what trains||images/s:|times one core:|time in communication:"
+    about = found[0].machine
+    return table(head, shown) + (
+        "\nMedians of rounds in turns, each device with one core of "
+        f"{about['processor']} to itself ({about['system']}). Two processes that do half of a step "
+        "each and tell each other nothing are timed too; the share of a step that is longer than "
+        "theirs counts as communication, the waiting for each other included. On GPUs, with their "
+        "own network, nothing was measured.\n"
+    )
+
+
+def _rows(row: dict, found: Comparison) -> Iterator[list[str]]:
+    labels = {label.partition("@")[2]: label for label in (one.label for one in found.results)}
+    for group, words in SHOWN.items():
+        result = next(one for one in found.results if one.label == labels[group])
+        gain = found.ratio(labels[group], labels["one"])
+        alone = found.ratio(labels[group], labels["alone"])
+        yield [
+            row["title"],
+            words,
+            f"{result.median:.1f}" if result.median else "failed",
+            f"{gain.median:.2f}" if gain else "",
+            f"{100 * max(0.0, 1 - alone.median):.0f} %" if alone and group != "one" else "",
+        ]
+
+
+def recovery() -> str:
+    """Return what came of killing one of two workers again and again."""
+    path = RESULTS / "recovery.json"
+    if not path.exists():
+        return NOT_MEASURED
+    found = read(path)
+    seconds, after = found["recovery_seconds"], found["ended_after_seconds"]
+    return (
+        f"One of two workers on one machine was killed (`kill -9`) at {found['kills']} random "
+        f"moments of a run of {found['steps']} steps. The weights and the log of the finished run "
+        "were to the bit those of a run that nothing disturbed, and no checkpoint was unreadable. "
+        f"From a kill to the next step went {found['recovery_median']:.1f} s in the median and "
+        f"{max(seconds):.1f} s at most, imports apart, of which starting both workers takes "
+        f"{found['start_seconds']:.1f} s at any time. In {found['ended_by_themselves']} of the "
+        f"{found['kills_while_training']} kills while both trained the other worker noticed and "
+        f"ended by itself, after {max(after):.1f} s at most.\n"
+    )
+
+
+REGIONS = {"scaling": scaling, "recovery": recovery}
