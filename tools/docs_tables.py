@@ -7,7 +7,8 @@ A region of a document stands between ``<!-- generated: NAME -->`` and ``<!-- /g
 is a key of `REGIONS`. ``docs/results.csv`` and the README.md of each folder in ``weights/`` are
 generated whole. The numbers come from the catalog, the table of sizes, the manifests and logs in
 ``weights/``, from what the benchmarks wrote (`performance_tables.py`) and the experiments
-(`experiment_tables.py`), and from ``examples/golf-ball.json``, what ``isozoo predict examples/golf-ball.png --json`` printed.
+(`experiment_tables.py`, `scaling_tables.py`), and from ``examples/golf-ball.json``, what ``isozoo
+predict examples/golf-ball.png --json`` printed.
 """
 
 from __future__ import annotations

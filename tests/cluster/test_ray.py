@@ -14,7 +14,8 @@ from tests.training.test_kill import what_came_of, whole_checkpoints
 
 pytestmark = [
     pytest.mark.cluster,
-    # Ray's own, of files and processes that it leaves to the collector.
+    # Ray warns of its own calls, and leaves files and processes to the collector.
+    pytest.mark.filterwarnings(r"ignore:::ray\..*"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
@@ -22,9 +23,8 @@ ray = pytest.importorskip("ray")
 
 
 @pytest.fixture(scope="module")
-def two_places(tmp_path_factory):
+def two_places():
     """A cluster with room for two workers."""
-    # A socket of Ray's lies below, and the path of a socket is short.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     context = ray.init(num_cpus=2, log_to_driver=False, include_dashboard=True)
     yield context
