@@ -47,6 +47,7 @@ def open_split(data: str | os.PathLike[str], split: str) -> Samples:
     place = Path(data)
     if place.is_dir() and tfds.is_prepared(place):
         return tfds.open_prepared(place, split)
-    if not place.exists() and isinstance(data, str) and _NAME.fullmatch(data):
-        return tfds.open_named(data, split)
+    name = os.fspath(data)
+    if not place.exists() and _NAME.fullmatch(name):
+        return tfds.open_named(name, split)
     return ImageFolder.open(data, split)

@@ -93,7 +93,7 @@ class EpochLog(keras.callbacks.Callback):
             "epoch": epoch + 1,
             "size": self.size,
             "learning_rate": self._rate,
-            "penalty": float(model_penalty(self.model)),
+            "penalty": float(keras.ops.convert_to_numpy(model_penalty(self.model))),
             "seconds": round(seconds, 2),
             "images_per_second": round(self.images_per_epoch / seconds, 1),
             **{key: float(value) for key, value in (logs or {}).items()},

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import json
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from isozoo.data import open_split
+from isozoo.data.damage import Damage, OmittedImages, ReplacedImages
 from isozoo.data.samples import Samples
 from isozoo.errors import DataError, RecipeError
 from isozoo.files import atomic_write
@@ -32,6 +34,8 @@ from isozoo.training.interrupt import StopRequest
 from isozoo.training.options import Options
 from isozoo.training.recipe import Recipe
 from isozoo.training.recovery import Stop, StoppableNetwork
+
+_LOG = logging.getLogger(__name__)
 
 # A folder on a network may take a moment to show what another machine wrote.
 _SECONDS_TO_BE_SEEN = 30.0
@@ -74,8 +78,9 @@ def train(
 
     Args:
         recipe: TOML file, see `Recipe`.
-        data: Folder or tar of `train/<class>/*` and `val/<class>/*`; or samples under the keys
-            `train` and `val`, such as `InMemoryImages`.
+        data: What `isozoo.data.open_split` takes: a folder or tar of `train/<class>/*` and
+            `val/<class>/*`, or a data set of TensorFlow Datasets; or samples under the keys `train`
+            and `val`, such as `InMemoryImages`.
         out: Folder for runs.
         resume: Whether to go on from the newest checkpoint that is whole.
         checkpoint_minutes: Minutes between checkpoints within an epoch, more than 0; None for none.
@@ -98,8 +103,10 @@ def train(
             left; the message names the first bad step and the layer that went first.
         TrainingInterrupted: A signal asked to stop; every step up to there is in a checkpoint.
         CheckpointError: The disk is full; the checkpoints before are untouched.
-        ImageError: A picture is damaged; the message names its file.
-        MissingExtraError: TensorBoard was asked for and is not installed.
+        ImageError: More pictures are damaged than the recipe's `max_damaged`; the message names the
+            first few.
+        MissingExtraError: TensorBoard was asked for, or a data set by its name, and what it needs
+            is not installed.
         StrategyError: The strategy cannot be had here, or cannot do what the recipe asks.
         WorkerLostError: Another worker is gone; all have to be started again with `resume`.
         ValueError: `checkpoint_minutes` is not positive.
@@ -109,7 +116,7 @@ def train(
     # Before anything is computed: it may have to start a cluster, and may take signals.
     workers = open_strategy(strategy) if isinstance(strategy, str) else strategy
     workers.check(plan)
-    training, validation = (_opened(data, split) for split in ("train", "val"))
+    training, validation = _opened(data, plan.max_damaged)
     _check_same_classes(training, validation)
     directory = Path(out) / plan.name
     checkpoints = Checkpoints(directory / "checkpoints", _identity(plan, training))
@@ -122,6 +129,9 @@ def train(
         log, metrics = workers.decide(
             lambda: _finish(model, validation, directory, plan, text, stop)
         )
+    for told in (training.damage.summary, validation.damage.summary):
+        if told:
+            _LOG.warning("%s", told)
     return TrainingRun(model, directory / plan.name, log, metrics)
 
 
@@ -178,15 +188,25 @@ def _check_shared(path: Path, workers: Strategy) -> None:
         )
 
 
-def _opened(data: str | os.PathLike[str] | Mapping[str, Samples], split: str) -> Samples:
-    return data[split] if isinstance(data, Mapping) else open_split(data, split)
+def _opened(
+    data: str | os.PathLike[str] | Mapping[str, Samples], limit: int
+) -> tuple[ReplacedImages, OmittedImages]:
+    """Return the splits, passing over damaged images up to a limit in each."""
+    training, validation = (
+        data[split] if isinstance(data, Mapping) else open_split(data, split)
+        for split in ("train", "val")
+    )
+    return (
+        ReplacedImages(training, Damage(limit, "train")),
+        OmittedImages(validation, Damage(limit, "val")),
+    )
 
 
 def _identity(plan: Recipe, training: Samples) -> dict[str, Any]:
     """Return what must be the same for a run to go on from a checkpoint."""
     settings = json.loads(json.dumps(dataclasses.asdict(plan)))
-    # What to do about a bad step says nothing about the good ones before it.
-    del settings["recovery"]
+    # What to do about a bad step or picture says nothing about the good ones before it.
+    del settings["recovery"], settings["max_damaged"]
     return settings | {"classes": list(training.classes), "images": len(training)}
 
 

@@ -43,6 +43,8 @@ class Recipe:
         label_smoothing: Share of each label spread over all classes, in [0, 1).
         cache: Short side in pixels at which decoded training images are kept in memory, and the
             validation images as the network sees them; None for no cache.
+        max_damaged: How many damaged images are passed over in each split, see
+            `isozoo.data.damage`; with 0 the first is an error.
         validate_every: Epochs between validations; the last epoch is always validated.
         jit_compile: Whether the training step is compiled by XLA.
         model: See `ModelSettings`.
@@ -76,6 +78,7 @@ class Recipe:
     batch_size: int = 64
     label_smoothing: float = 0.0
     cache: int | None = None
+    max_damaged: int = 10
     validate_every: int = 1
     jit_compile: bool = False
     penalty: PenaltySettings = dataclasses.field(default_factory=PenaltySettings)
@@ -152,14 +155,7 @@ class Recipe:
 
     def augmentation(self, size: int) -> Augment:
         """Return how training pictures of a phase's size are varied."""
-        augment = self.augment
-        return Augment(
-            size=size,
-            flip=augment.flip,
-            mixup=augment.mixup,
-            crop_padding=augment.crop_padding,
-            **augment.box,
-        )
+        return Augment(size=size, **self.augment.given)
 
     @property
     def name(self) -> str:
@@ -216,6 +212,7 @@ RANGES: tuple[tuple[str, float, float | None], ...] = (
     ("validate_every", 1, None),
     ("seed", 0, None),
     ("cache", 8, None),
+    ("max_damaged", 0, None),
     ("label_smoothing", 0, 1),
     ("model.dropout", 0, 1),
     ("penalty.probes", 1, None),

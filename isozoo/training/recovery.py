@@ -201,6 +201,9 @@ class Saver(keras.callbacks.Callback):
 
     def _save(self, asked: bool, states: States | None = None) -> None:
         position, notes = self.tracker.position, self.notes()
+        if keras.config.backend() == "jax":
+            # While it trains, Keras holds the weights of this backend outside of the model.
+            self.model.jax_state_sync()
         # A step with a finite loss may have left weights that are not.
         if bad_weight(self.model):
             raise Divergence(position, position, "a weight became infinite or NaN", "state")

@@ -29,6 +29,7 @@ class ModelSettings:
     conv_bias: bool | None = None
     scalar_biases: bool | None = None
     residual_scale: float | None = None
+    residual_scale_trainable: bool | None = None
     zero_last_gamma: bool | None = None
     dropout: float | None = None
     orthogonality: float | None = None
@@ -157,7 +158,9 @@ class AugmentSettings:
     """How training images are varied; see `isozoo.data.Augment`.
 
     `scale` and `ratio` are of the resized box: left out they have the defaults in `BOX`, and given
-    together with `crop_padding`, which resizes nothing, they are an error.
+    together with `crop_padding`, which resizes nothing, they are an error. `magnitude` is that of
+    the `randaugment` operations, 9 if left out, and nothing without them. What is left out of
+    `cutmix`, `randaugment` and `erasing` is not done.
     """
 
     scale: tuple[float, ...] | None = None
@@ -165,9 +168,18 @@ class AugmentSettings:
     flip: bool = True
     mixup: float = 0.0
     crop_padding: int | None = None
+    cutmix: float | None = None
+    randaugment: int | None = None
+    magnitude: float | None = None
+    erasing: float | None = None
 
     def __post_init__(self) -> None:
         """Fill in the box, refuse one that is not used or is not made of pairs."""
+        if self.magnitude is not None and not self.randaugment:
+            raise RecipeError(
+                "augment.magnitude means nothing without augment.randaugment; remove it or say how "
+                "many operations"
+            )
         for name, default in BOX.items():
             value = getattr(self, name)
             if value is not None and self.crop_padding is not None:
@@ -181,10 +193,11 @@ class AugmentSettings:
                 object.__setattr__(self, name, default)
 
     @property
-    def box(self) -> dict[str, tuple[float, float]]:
-        """The settings of the resized box; none of them with `crop_padding`."""
-        given = {name: getattr(self, name) for name in BOX}
-        return {name: (value[0], value[1]) for name, value in given.items() if value is not None}
+    def given(self) -> dict[str, Any]:
+        """The settings that are not left out, as the arguments of `Augment`."""
+        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        given |= {name: tuple(given[name]) for name in BOX if given[name] is not None}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -77,6 +77,7 @@ def test_what_was_trained_evaluates_to_the_numbers_it_reports(isozoo_command, co
 
 
 def test_a_damaged_training_picture_is_one_line(isozoo_command, colours):
+    (colours / "recipe.toml").write_text("max_damaged = 0\n" + RECIPE)
     truncate(colours / "data" / "train" / "green" / "2.jpg")
     found = isozoo_command(
         *("train", colours / "recipe.toml", "--data", colours / "data"),

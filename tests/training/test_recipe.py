@@ -100,6 +100,11 @@ def test_phases_follow_each_other():
         ({"schedule": {"warmup_epochs": -3}}, "warmup_epochs must be at least 0, got -3"),
         ({"augment": {"scale": [0.25]}}, "scale must be two numbers"),
         ({"augment": {"mixup": -1}}, "augment: mixup must be 0 or a positive number"),
+        ({"augment": {"cutmix": -1}}, "augment: cutmix must be 0 or a positive number"),
+        ({"augment": {"randaugment": 2, "magnitude": 11}}, r"magnitude must be in \[0, 10\]"),
+        ({"augment": {"magnitude": 5}}, "magnitude means nothing without augment.randaugment"),
+        ({"augment": {"erasing": 2}}, "augment: erasing must be a probability"),
+        ({"max_damaged": -1}, "max_damaged must be at least 0, got -1"),
         ({"preprocessing": {"mean": [0.5]}}, "preprocessing: .*mean"),
         (
             {"schedule": {"name": "cosine", "milestones": [30]}},
@@ -166,6 +171,9 @@ def test_the_views_are_those_of_the_settings(padding):
     assert recipe.augmentation(32) == Augment(size=32, crop_padding=padding, mixup=0.2)
     boxed = Recipe.from_dict({**LEAST, "augment": {"scale": [0.5, 1]}})
     assert boxed.augmentation(24) == Augment(size=24, scale=(0.5, 1.0))
+    more = {"cutmix": 1, "randaugment": 2, "magnitude": 5, "erasing": 0.25}
+    changed = Recipe.from_dict({**LEAST, "augment": more})
+    assert changed.augmentation(24) == Augment(size=24, **more)
 
 
 def test_every_row_of_the_checks_is_of_a_setting():
