@@ -33,9 +33,12 @@ class Delta(keras.initializers.Initializer):
 
     Args:
         gain: Factor $g$ on the ones.
+        pieces: Outputs for each channel that is copied, as `isozoo.layers.Maxout` takes them: the
+            first starts as the copy, the others at zero.
 
     Raises:
-        ValueError: The shape is not a convolution kernel's `(*spatial, in, out)`.
+        ValueError: The shape is not a convolution kernel's `(*spatial, in, out)`, or its outputs
+            are no multiple of `pieces`.
 
     Reference:
         Qi et al., ICML 2020, section 3.1; Zagoruyko and Komodakis, "DiracNets", 2017.
@@ -46,18 +49,52 @@ class Delta(keras.initializers.Initializer):
         (1.0, 2.0)
     """
 
-    def __init__(self, gain: float = 1.0):
+    def __init__(self, gain: float = 1.0, pieces: int = 1):
         self.gain = gain
+        self.pieces = pieces
 
     def __call__(self, shape, dtype=None):
         """Return the kernel of the given shape."""
         spatial, inputs, outputs = _kernel_parts(tuple(shape), "Delta")
+        if outputs % self.pieces:
+            raise ValueError(f"Delta: {self.pieces} pieces do not divide {outputs} filters")
         dtype = dtype or keras.config.floatx()
-        return _place_at_centre(self.gain * ops.eye(inputs, outputs, dtype=dtype), spatial)
+        copies = self.gain * ops.eye(inputs, outputs // self.pieces, dtype=dtype)
+        pieces = ops.pad(copies[..., None], [(0, 0), (0, 0), (0, self.pieces - 1)])
+        return _place_at_centre(ops.reshape(pieces, (inputs, outputs)), spatial)
 
     def get_config(self) -> dict:
         """Return the constructor arguments."""
-        return {"gain": self.gain}
+        return {"gain": self.gain, "pieces": self.pieces}
+
+
+@keras.saving.register_keras_serializable(package="isozoo")
+class Orthogonal(keras.initializers.Orthogonal):
+    r"""Keras's orthogonal kernels, in every precision.
+
+    The kernel as a matrix of all taps and channels by filters has orthonormal rows or columns. That
+    is no isometry of images, unless the kernel has one tap.
+
+    Args:
+        gain: Factor on the matrix.
+        seed: Integer or `keras.random.SeedGenerator`.
+
+    Reference:
+        Saxe et al., "Exact solutions to the nonlinear dynamics of learning in deep linear neural
+        networks", ICLR 2014.
+
+    Example:
+        >>> kernel = Orthogonal(seed=0)((3, 3, 4, 8), dtype="bfloat16")
+        >>> round(float(keras.ops.sum(keras.ops.cast(kernel, "float32") ** 2)), 1)
+        8.0
+    """
+
+    def __call__(self, shape, dtype=None):
+        """Return the kernel of the given shape."""
+        dtype = dtype or keras.config.floatx()
+        # Drawn in float32 for the half precisions, in which backends cannot orthogonalise.
+        drawn = super().__call__(shape, dtype=keras.backend.result_type(dtype, "float32"))
+        return ops.cast(drawn, dtype)
 
 
 @keras.saving.register_keras_serializable(package="isozoo")
@@ -84,16 +121,14 @@ class DeltaOrthogonal(keras.initializers.Initializer):
 
     def __init__(self, gain: float = 1.0, seed: int | None = None):
         self.gain = gain
-        self._orthogonal = keras.initializers.Orthogonal(gain=gain, seed=seed)
+        self._orthogonal = Orthogonal(gain=gain, seed=seed)
 
     def __call__(self, shape, dtype=None):
         """Return the kernel of the given shape."""
         spatial, inputs, outputs = _kernel_parts(tuple(shape), "DeltaOrthogonal")
         dtype = dtype or keras.config.floatx()
-        # Drawn in float32 for the half precisions, in which backends cannot orthogonalise.
-        drawn = keras.backend.result_type(dtype, "float32")
-        matrix = self._orthogonal((inputs, outputs), dtype=drawn)
-        return _place_at_centre(ops.cast(matrix, dtype), spatial)
+        matrix = self._orthogonal((inputs, outputs), dtype=dtype)
+        return _place_at_centre(matrix, spatial)
 
     def get_config(self) -> dict:
         """Return the constructor arguments."""

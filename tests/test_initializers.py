@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isozoo.initializers import Delta, DeltaOrthogonal, FixupNormal
+from isozoo.initializers import Delta, DeltaOrthogonal, FixupNormal, Orthogonal
 from isozoo.regularizers import orthogonality_penalty
 from tests.harness import PROPERTY, numpy
 
@@ -68,6 +68,24 @@ def test_delta_orthogonal_has_orthonormal_rows_or_columns_at_the_centre(inputs, 
     np.testing.assert_allclose(matrix @ matrix.T, 4.0 * np.eye(min(inputs, outputs)), atol=1e-5)
     kernel[1, 1] = 0.0
     assert not kernel.any()
+
+
+@PROPERTY
+@given(side=SIDES, inputs=st.integers(1, 8), outputs=st.integers(1, 8), gain=st.floats(0.5, 2))
+def test_orthogonal_kernels_are_orthogonal_matrices(side, inputs, outputs, gain):
+    kernel = numpy(Orthogonal(gain=gain, seed=0)((side, side, inputs, outputs)))
+    matrix = kernel.reshape(-1, outputs)
+    gram = matrix.T @ matrix if matrix.shape[0] >= outputs else matrix @ matrix.T
+    np.testing.assert_allclose(gram, gain**2 * np.eye(len(gram)), atol=1e-5)
+
+
+@PROPERTY
+@given(pieces=st.integers(1, 3), inputs=SIDES, channels=SIDES)
+def test_delta_starts_the_first_of_several_pieces(pieces, inputs, channels):
+    kernel = numpy(Delta(pieces=pieces)((3, 3, inputs, channels * pieces)))
+    by_piece = kernel.reshape(3, 3, inputs, channels, pieces)
+    np.testing.assert_array_equal(by_piece[..., 0], numpy(Delta()((3, 3, inputs, channels))))
+    assert not by_piece[..., 1:].any()
 
 
 @pytest.mark.parametrize(("blocks", "layers", "power"), [(8, 2, -1 / 2), (16, 3, -1 / 4)])

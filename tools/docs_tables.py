@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import experiment_tables
+import part_tables
 import performance_tables
 import scaling_tables
 from tables import table
@@ -267,6 +268,7 @@ REGIONS = {
     "runs": runs_table,
     "networks": networks_table,
     "prediction": prediction,
+    **part_tables.REGIONS,
     **performance_tables.REGIONS,
     **experiment_tables.REGIONS,
     **scaling_tables.REGIONS,

@@ -1,6 +1,6 @@
 """Keras layers of isometric networks and of the baselines they are measured against."""
 
-from isozoo.layers.activation import Maxout, SReLU
+from isozoo.layers.activation import Maxout, PReLU, SReLU
 from isozoo.layers.convolution import Conv2D
 from isozoo.layers.normalization import BatchInstanceNormalization, GroupNormalization
 from isozoo.layers.pooling import SymmetricMaxPooling2D
@@ -11,6 +11,7 @@ __all__ = [
     "Conv2D",
     "GroupNormalization",
     "Maxout",
+    "PReLU",
     "ResidualScale",
     "SReLU",
     "ScalarBias",

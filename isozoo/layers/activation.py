@@ -1,6 +1,8 @@
-"""Activations: the shifted ReLU of isometric networks, and Maxout."""
+"""Activations: the shifted ReLU of isometric networks, PReLU and Maxout."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 import keras
 from keras import ops
@@ -57,8 +59,58 @@ def _trained_maximum(x, shift):
     return maximum(x, shift)
 
 
+class _PerChannel(keras.layers.Layer):
+    """A layer with one trained number per channel, which takes no weight decay.
+
+    Args:
+        axis: The channel axis.
+        initializer: Initialiser of the numbers.
+    """
+
+    #: What the numbers are called.
+    variable: ClassVar[str]
+
+    def __init__(
+        self,
+        axis: int,
+        initializer: str | keras.initializers.Initializer,
+        *,
+        name: str | None = None,
+        dtype: str | keras.DTypePolicy | None = None,
+        trainable: bool = True,
+    ):
+        super().__init__(name=name, dtype=dtype, trainable=trainable)
+        self.axis = axis
+        self.initializer = keras.initializers.get(initializer)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the numbers."""
+        channels = channels_of(input_shape, self.axis, type(self).__name__)
+        value = self.add_weight(name=self.variable, shape=(channels,), initializer=self.initializer)
+        value.weight_decay_multiplier = 0.0
+        self._value = value
+
+    def per_channel(self, x):
+        """Return the numbers in a shape that broadcasts over `x`."""
+        return ops.reshape(
+            self._value, channel_shape(len(x.shape), self.axis, self._value.shape[0])
+        )
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the input shape: the layer is elementwise."""
+        return input_shape
+
+    def get_config(self) -> dict:
+        """Return the constructor arguments."""
+        return {
+            **super().get_config(),
+            "axis": self.axis,
+            f"{self.variable}_initializer": keras.initializers.serialize(self.initializer),
+        }
+
+
 @keras.saving.register_keras_serializable(package="isozoo")
-class SReLU(keras.layers.Layer):
+class SReLU(_PerChannel):
     r"""Shifted ReLU: a ReLU whose hinge sits at a learned shift per channel.
 
     $$y = \max(x, b) = \operatorname{ReLU}(x - b) + b$$
@@ -90,6 +142,8 @@ class SReLU(keras.layers.Layer):
         [[-1.0, -0.5, 2.0]]
     """
 
+    variable = "shift"
+
     def __init__(
         self,
         axis: int = -1,
@@ -99,23 +153,17 @@ class SReLU(keras.layers.Layer):
         dtype: str | keras.DTypePolicy | None = None,
         trainable: bool = True,
     ):
-        super().__init__(name=name, dtype=dtype, trainable=trainable)
-        self.axis = axis
-        if shift_initializer is None:
-            shift_initializer = keras.initializers.Constant(-1.0)
-        self.shift_initializer = keras.initializers.get(shift_initializer)
+        initializer = shift_initializer or keras.initializers.Constant(-1.0)
+        super().__init__(axis, initializer, name=name, dtype=dtype, trainable=trainable)
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Create the shift, one number per channel."""
-        channels = channels_of(input_shape, self.axis, "SReLU")
-        self.shift = self.add_weight(
-            name="shift", shape=(channels,), initializer=self.shift_initializer
-        )
-        self.shift.weight_decay_multiplier = 0.0
+    @property
+    def shift(self):
+        """The variable, of shape `(channels,)`."""
+        return self._value
 
     def call(self, x, training: bool = False):
         """Return the elementwise maximum of `x` and the shift of its channel."""
-        shift = ops.reshape(self.shift, channel_shape(len(x.shape), self.axis, self.shift.shape[0]))
+        shift = self.per_channel(x)
         # Where x equals the shift, as all over a network that starts as identity, the original's
         # gradient goes to the shift. Backends split a tied maximum differently; TensorFlow gives
         # it to the first argument. "x <= shift" is false for NaN, which must not be hidden.
@@ -124,17 +172,61 @@ class SReLU(keras.layers.Layer):
             return ops.where(x <= shift, shift, x)
         return _trained_maximum(x, shift) if training else ops.maximum(shift, x)
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Return the input shape: the layer is elementwise."""
-        return input_shape
 
-    def get_config(self) -> dict:
-        """Return the constructor arguments."""
-        return {
-            **super().get_config(),
-            "axis": self.axis,
-            "shift_initializer": keras.initializers.serialize(self.shift_initializer),
-        }
+@keras.saving.register_keras_serializable(package="isozoo")
+class PReLU(_PerChannel):
+    r"""Parametric ReLU: a ReLU with a learned slope per channel for what is negative.
+
+    $$y = \max(x, 0) + a\,\min(x, 0)$$
+
+    The slope takes no weight decay, which would pull it to 0 and so to the plain ReLU. It has one
+    axis whatever the data format, where `keras.layers.PReLU` has those of the input.
+
+    Args:
+        axis: The channel axis, `-1` for `(batch, height, width, channels)`.
+        slope_initializer: Initialiser of the slope; the paper starts at 0.25.
+
+    Call arguments:
+        x: Tensor of any rank with a defined channel axis.
+
+    Returns:
+        A tensor of the shape of `x`.
+
+    Raises:
+        ValueError: The channel axis is undefined or does not exist.
+
+    Reference:
+        He et al., "Delving Deep into Rectifiers", ICCV 2015.
+
+    Example:
+        >>> import numpy as np
+        >>> layer = PReLU()
+        >>> np.asarray(keras.ops.convert_to_numpy(layer(np.array([[-4.0, 2.0]])))).tolist()
+        [[-1.0, 2.0]]
+    """
+
+    variable = "slope"
+
+    def __init__(
+        self,
+        axis: int = -1,
+        slope_initializer: str | keras.initializers.Initializer | None = None,
+        *,
+        name: str | None = None,
+        dtype: str | keras.DTypePolicy | None = None,
+        trainable: bool = True,
+    ):
+        initializer = slope_initializer or keras.initializers.Constant(0.25)
+        super().__init__(axis, initializer, name=name, dtype=dtype, trainable=trainable)
+
+    @property
+    def slope(self):
+        """The variable, of shape `(channels,)`."""
+        return self._value
+
+    def call(self, x):
+        """Return `x` where it is positive, and elsewhere the slope of its channel times `x`."""
+        return ops.relu(x) - self.per_channel(x) * ops.relu(-x)
 
 
 @keras.saving.register_keras_serializable(package="isozoo")

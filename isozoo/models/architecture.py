@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from isozoo.errors import UnknownNameError, unknown
+from isozoo.models.kinds import KINDS
+from isozoo.models.parts import ALIASES, PARTS, PIECES
 
 CIFAR_STAGES = 3
 IMAGENET_STAGES = 4
@@ -29,16 +30,15 @@ class Architecture:
         width: Channels of the stem; stage i has `width * 2**i`, times `expansion`.
         block: `"basic"`, two 3x3 convolutions; or `"bottleneck"`, 1x1, 3x3 (strided), 1x1.
         blocks: Residual blocks of each stage.
-        normalization: `"none"`, `"batch"`, `"group"`, `"layer"`, `"instance"` or
-            `"batch-instance"`, after every convolution.
-        activation: `"relu"`; `"srelu"`; or `"srelu-before-padding"`, `srelu` in front of padded
-            convolutions and `relu` elsewhere, which `Classifier.fuse` makes of `srelu`.
-        initializer: `"he"`, `"delta"` or `"fixup"`.
-        shortcut: `"none"`; `"projection"`, a 1x1 convolution where the shape changes; or
-            `"zero-pad"`, strided identity with zero channels appended.
+        normalization: After every convolution, see `isozoo.models.parts.PARTS`.
+        activation: After every convolution and every sum, see `PARTS`.
+        initializer: Of the convolutions, see `PARTS`. `"delta"` and `"delta-orthogonal"` leave the
+            7x7 stem to PyTorch's default, as `"fixup"` leaves every stem.
+        shortcut: Around each branch, see `PARTS`.
         conv_bias: Whether convolutions have a bias.
         scalar_biases: Fixup's single-number biases before convolutions and activations.
         residual_scale: Initial value of the scalar that ends each branch; None for no scalar.
+        residual_scale_trainable: Whether that scalar is learned; otherwise it is a constant.
         zero_last_gamma: Whether the last normalisation of each branch starts at scale 0.
         dropout: Probability of dropping a pooled feature, in [0, 1).
         orthogonality: Factor of the orthogonality penalty in the loss, at least 0.
@@ -68,6 +68,7 @@ class Architecture:
     conv_bias: bool = False
     scalar_biases: bool = False
     residual_scale: float | None = None
+    residual_scale_trainable: bool = True
     zero_last_gamma: bool = False
     dropout: float = 0.0
     orthogonality: float = 0.0
@@ -78,6 +79,8 @@ class Architecture:
         """Refuse values that no network has."""
         for field, choices in CHOICES.items():
             value = getattr(self, field)
+            value = ALIASES.get(field, {}).get(str(value), value)
+            object.__setattr__(self, field, value)
             if value not in choices:
                 raise unknown(field, str(value), choices)
         for field in dataclasses.fields(self):
@@ -93,6 +96,11 @@ class Architecture:
             raise ValueError(f"orthogonality must be at least 0, got {self.orthogonality}")
         if self.residual_scale is not None and not math.isfinite(self.residual_scale):
             raise ValueError(f"residual_scale must be finite, got {self.residual_scale}")
+        if self.residual_scale is None and not self.residual_scale_trainable:
+            raise ValueError(
+                "residual_scale_trainable=False makes a constant of the residual_scale, which is "
+                "None; give it a number"
+            )
         if not self.blocks or min(self.blocks) < 1:
             raise ValueError(f"blocks must be one positive number per stage, got {self.blocks}")
         for field in ("depth", "width", "classes", "channels"):
@@ -114,6 +122,16 @@ class Architecture:
     def branch_layers(self) -> int:
         """Convolutions in each residual branch."""
         return BRANCH_LAYERS[self.block]
+
+    @property
+    def branches(self) -> int:
+        """Residual branches of the network, the L of the papers."""
+        return sum(self.blocks)
+
+    @property
+    def pieces(self) -> int:
+        """Numbers that the activation makes one of: 2 for Maxout, else 1."""
+        return PIECES.get(self.activation, 1)
 
     @property
     def features(self) -> int:
@@ -150,40 +168,6 @@ class Architecture:
             raise ValueError(f"incomplete architecture record: {error}") from error
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError
-    return value
-
-
-def _whole(value: Any) -> int:
-    # A bool is an index too, and as a number of classes it is a mistake.
-    if isinstance(value, bool):
-        raise TypeError
-    return operator.index(value)
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool | str):
-        raise TypeError
-    return float(value)
-
-
-#: What the fields may hold, by their annotation: in words, and how it becomes Python's own type.
-KINDS: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "str": ("a text", _text),
-    "bool": ("True or False", _flag),
-    "int": ("a whole number", _whole),
-    "float": ("a number", _number),
-    "float | None": ("a number or None", lambda value: None if value is None else _number(value)),
-    "tuple[int, ...]": ("whole numbers", lambda value: tuple(_whole(item) for item in value)),
-}
 STEM_WIDTHS = {"imagenet": 64, "cifar": 16}
 IMAGE_SIZES = {"imagenet": 224, "cifar": 32}
 EXPANSIONS = {"basic": 1, "bottleneck": 4}
@@ -191,10 +175,7 @@ BRANCH_LAYERS = {"basic": 2, "bottleneck": 3}
 CHOICES: dict[str, tuple[str, ...]] = {
     "stem": tuple(STEM_WIDTHS),
     "block": tuple(EXPANSIONS),
-    "normalization": ("none", "batch", "group", "layer", "instance", "batch-instance"),
-    "activation": ("relu", "srelu", "srelu-before-padding"),
-    "initializer": ("he", "delta", "fixup"),
-    "shortcut": ("none", "projection", "zero-pad"),
+    **{field: tuple(values) for field, values in PARTS.items()},
 }
 
 _VANILLA: dict[str, Any] = {"conv_bias": True}

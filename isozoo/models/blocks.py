@@ -7,22 +7,27 @@ that a checkpoint's keys map onto layers by name.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import layers, ops
 
-from isozoo.initializers import Delta, FixupNormal
+from isozoo.initializers import Delta, DeltaOrthogonal, FixupNormal, Orthogonal
 from isozoo.layers import (
     BatchInstanceNormalization,
     Conv2D,
     GroupNormalization,
+    Maxout,
+    PReLU,
     ResidualScale,
     ScalarBias,
     SReLU,
     SymmetricMaxPooling2D,
 )
 from isozoo.models.architecture import Architecture
+from isozoo.models.parts import PIECES
 from isozoo.regularizers import OrthogonalConv
 
 EPSILON = 1e-5
@@ -40,19 +45,32 @@ def he_normal() -> keras.initializers.Initializer:
     )
 
 
+def on_centre_tap(make: Callable[[int], keras.initializers.Initializer]) -> dict[str, Callable]:
+    """Return the initialisers by role of kernels that only their centre tap starts in.
+
+    Args:
+        make: Makes one, for an activation that takes so many pieces of each channel.
+    """
+    return {
+        # Of each 7x7 window with stride 2 it would see one pixel, and Delta feed 3 of 64 filters.
+        "stem": lambda a: torch_uniform() if a.stem == "imagenet" else make(a.pieces),
+        "branch": lambda a: make(a.pieces),
+        "branch_end": lambda a: make(a.pieces),
+        "shortcut": lambda a: make(1),
+    }
+
+
+ROLES = ("stem", "branch", "branch_end", "shortcut")
 #: Initialiser of a convolution by the architecture's rule and the convolution's role.
 INITIALIZERS: dict[str, dict[str, Callable[[Architecture], keras.initializers.Initializer]]] = {
-    "he": dict.fromkeys(("stem", "branch", "branch_end", "shortcut"), lambda a: he_normal()),
-    "delta": {
-        # A 7x7 delta on three channels would feed only 3 of 64 filters.
-        "stem": lambda a: torch_uniform() if a.stem == "imagenet" else Delta(),
-        "branch": lambda a: Delta(),
-        "branch_end": lambda a: Delta(),
-        "shortcut": lambda a: Delta(),
-    },
+    "xavier": dict.fromkeys(ROLES, lambda a: keras.initializers.GlorotUniform()),
+    "he": dict.fromkeys(ROLES, lambda a: he_normal()),
+    "orthogonal": dict.fromkeys(ROLES, lambda a: Orthogonal()),
+    "delta-orthogonal": on_centre_tap(lambda pieces: DeltaOrthogonal()),
+    "delta": on_centre_tap(lambda pieces: Delta(pieces=pieces)),
     "fixup": {
         "stem": lambda a: torch_uniform(),
-        "branch": lambda a: FixupNormal(sum(a.blocks), a.branch_layers),
+        "branch": lambda a: FixupNormal(a.branches, a.branch_layers),
         "branch_end": lambda a: keras.initializers.Zeros(),
         "shortcut": lambda a: he_normal(),
     },
@@ -69,16 +87,46 @@ NORMALIZATIONS: dict[str, Callable[..., layers.Layer] | None] = {
 }
 
 
-def relu(axis: int, **options) -> layers.Layer:
-    """Return a ReLU, which needs no axis."""
-    return layers.ReLU(**options)
+@dataclasses.dataclass(frozen=True)
+class Activation:
+    """How an activation is made, and where it may stand.
+
+    Args:
+        make: Makes the layer, given the channel axis.
+        before_padding: Makes it in front of a convolution that pads its input, if otherwise.
+        after_pool: Whether the stem may pool first: the maximum of values that never fall is the
+            value of the maximum, gradients too, and that is a quarter of the pixels.
+    """
+
+    make: Callable[..., layers.Layer]
+    before_padding: Callable[..., layers.Layer] | None = None
+    after_pool: bool = True
+
+    def layer(self, following: int, **options: Any) -> layers.Layer:
+        """Return the layer in front of a convolution of that kernel size."""
+        make = (self.before_padding if following > 1 else None) or self.make
+        return make(**options)
 
 
-#: Activations: in front of a convolution that pads its input, and elsewhere.
-ACTIVATIONS: dict[str, dict[bool, Callable[..., layers.Layer]]] = {
-    "relu": {True: relu, False: relu},
-    "srelu": {True: SReLU, False: SReLU},
-    "srelu-before-padding": {True: SReLU, False: relu},
+def without_axis(make: Callable[..., layers.Layer], *arguments: Any) -> Callable[..., layers.Layer]:
+    """Return what makes a layer that needs no channel axis."""
+    return lambda axis, **options: make(*arguments, **options)
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    "relu": Activation(without_axis(layers.ReLU)),
+    # The authors' slope, and PyTorch's; Keras's is 0.3.
+    "leaky-relu": Activation(without_axis(layers.LeakyReLU, 0.01)),
+    # Its slope may become negative.
+    "prelu": Activation(PReLU, after_pool=False),
+    "elu": Activation(without_axis(layers.ELU)),
+    "selu": Activation(without_axis(layers.Activation, "selu")),
+    "silu": Activation(without_axis(layers.Activation, "silu"), after_pool=False),
+    "gelu": Activation(without_axis(layers.Activation, "gelu"), after_pool=False),
+    # It may stand there, but leaves half of the channels to be pooled.
+    "maxout": Activation(functools.partial(Maxout, PIECES["maxout"]), after_pool=False),
+    "srelu": Activation(SReLU),
+    "srelu-before-padding": Activation(without_axis(layers.ReLU), before_padding=SReLU),
 }
 
 #: Kernel sizes of a residual branch, and which of its convolutions carries the stride.
@@ -121,6 +169,8 @@ class Composer:
             x = layers.ZeroPadding2D(
                 kernel // 2, data_format=self.data_format, dtype=self.dtype, name=f"{name}_pad"
             )(x)
+        if role != "shortcut":
+            filters *= arch.pieces
         isometric = role != "stem"
         penalty = OrthogonalConv(arch.orthogonality, strides=stride)
         layer = Conv2D(
@@ -152,23 +202,28 @@ class Composer:
 
     def activation(self, x, name: str, following: int):
         """Apply the architecture's activation in front of a convolution of that kernel size."""
-        make = ACTIVATIONS[self.architecture.activation][following > 1]
-        return make(axis=self.axis, dtype=self.dtype, name=name)(x)
+        activation = ACTIVATIONS[self.architecture.activation]
+        return activation.layer(following, axis=self.axis, dtype=self.dtype, name=name)(x)
 
     def stem(self, x):
-        """Apply the first convolution, for ImageNet the max-pool, and the activation."""
+        """Apply the first convolution, the activation and, for ImageNet, the max-pool."""
         imagenet = self.architecture.stem == "imagenet"
         kernel, stride = (7, 2) if imagenet else (3, 1)
         x = self.convolution(x, self.architecture.width, kernel, stride, "stem", "stem_conv")
         x = self.normalization(x, "stem_bn")
         x = self.scalar_bias(x, "stem_bias")
-        if imagenet:
-            x = SymmetricMaxPooling2D(
-                3, 2, 1, data_format=self.data_format, dtype=self.dtype, name="stem_pool"
-            )(x)
-        # The originals pool what is activated. The maximum of rising values is the value of the
-        # maximum, gradients too, and here it is a quarter of the pixels.
-        return self.activation(x, "stem_relu", self.first_kernel)
+        # The originals pool what is activated.
+        if ACTIVATIONS[self.architecture.activation].after_pool:
+            return self.activation(self.stem_pool(x), "stem_relu", self.first_kernel)
+        return self.stem_pool(self.activation(x, "stem_relu", self.first_kernel))
+
+    def stem_pool(self, x):
+        """Apply the max-pool of the ImageNet stem."""
+        if self.architecture.stem != "imagenet":
+            return x
+        return SymmetricMaxPooling2D(
+            3, 2, 1, data_format=self.data_format, dtype=self.dtype, name="stem_pool"
+        )(x)
 
     def branch(self, x, inner: int, outer: int, stride: int, name: str):
         """Apply a block's convolutions up to the residual scale."""
@@ -190,11 +245,22 @@ class Composer:
             if not end:
                 x = self.scalar_bias(x, f"{name}_bias{i + 1}b")
                 x = self.activation(x, f"{name}_{letter}_relu", kernels[i + 1])
-        scale = self.architecture.residual_scale
-        if scale is not None:
-            constant = keras.initializers.Constant(scale)
-            x = ResidualScale(constant, dtype=self.dtype, name=f"{name}_shared_scalar")(x)
+        x = self.residual_scale(x, f"{name}_shared_scalar")
         return self.scalar_bias(x, f"{name}_bias{last + 1}b")
+
+    def residual_scale(self, x, name: str):
+        """Multiply a branch by its scalar, learned or constant, if the architecture has one."""
+        scale = self.architecture.residual_scale
+        if scale is None:
+            return x
+        if not self.architecture.residual_scale_trainable:
+            return layers.Rescaling(scale, dtype=self.dtype, name=name)(x)
+        return ResidualScale(keras.initializers.Constant(scale), dtype=self.dtype, name=name)(x)
+
+    def every_piece(self, x):
+        """Repeat each channel for the pieces that the activation takes of it."""
+        pieces = self.architecture.pieces
+        return x if pieces == 1 else ops.repeat(x, pieces, axis=self.axis)
 
     def shortcut(self, x, outer: int, stride: int, name: str):
         """Bring the input of a block to the shape of its branch."""
@@ -225,6 +291,8 @@ class Composer:
             # Fixup's identity shortcut skips the bias; a shortcut that changes the shape does not.
             changes = plain.shape[self.axis] != outer or stride != 1
             skip = self.shortcut(x if changes else plain, outer, stride, name)
+            # For Maxout the same as to add it to the larger piece.
+            skip = self.every_piece(skip)
             branch = layers.Add(dtype=self.dtype, name=f"{name}_add")([skip, branch])
         return self.activation(branch, f"{name}_relu", self.first_kernel)
 

@@ -20,6 +20,7 @@ import numpy as np
 from isozoo.models.architecture import Architecture
 from isozoo.models.blocks import BRANCHES, EPSILON
 from isozoo.models.classifier import Classifier
+from isozoo.models.parts import SHIFTED
 from isozoo.models.provenance import Provenance, Subject, provenance_of
 from isozoo.models.variables import check_finite, named_values, named_variables
 
@@ -72,7 +73,7 @@ def fuse(model: Classifier) -> Classifier:
     before = named_values(model)
     # What overflows is refused below, in words.
     with np.errstate(all="ignore"):
-        folded = _Folding(before, other.architecture).run()
+        folded = _Folding(before, arch, other.architecture).run()
         variables = named_variables(other)
         # Layers are found by name: one of another name must not be left out in silence.
         if left := sorted(folded.keys() ^ variables.keys()):
@@ -100,12 +101,13 @@ def fused_architecture(arch: Architecture) -> Architecture:
         'srelu'
     """
     kernels, _ = BRANCHES[arch.block]
-    shifts = arch.activation != "relu" and 1 in kernels
+    shifts = arch.activation in SHIFTED and 1 in kernels
     return arch.replace(
         normalization="none",
         activation="srelu-before-padding" if shifts else arch.activation,
         conv_bias=arch.conv_bias or arch.normalization == "batch" or shifts,
         residual_scale=None,
+        residual_scale_trainable=True,
         zero_last_gamma=False,
         orthogonality=0.0,
     )
@@ -116,11 +118,15 @@ class _Folding:
 
     Args:
         values: Values of the network's variables.
-        fused: What the network is to become.
+        arch: What the network is.
+        fused: What it is to become.
     """
 
-    def __init__(self, values: dict[str, np.ndarray], fused: Architecture) -> None:
+    def __init__(
+        self, values: dict[str, np.ndarray], arch: Architecture, fused: Architecture
+    ) -> None:
         self._values = {name: value.astype(np.float64) for name, value in values.items()}
+        self._arch = arch
         self._fused = fused
         self._kernels, _ = BRANCHES[fused.block]
 
@@ -158,9 +164,13 @@ class _Folding:
     def _fold_scale(self, conv: str) -> None:
         """Fold the scale of the branch that a convolution ends, if it does."""
         branch, _, letter = conv.rpartition("_")
+        if letter != "abc"[len(self._kernels) - 1]:
+            return
         name = f"{branch}_shared_scalar/scale"
-        if name in self._values and letter == "abc"[len(self._kernels) - 1]:
+        if name in self._values:
             self._multiply(conv, self._values.pop(name))
+        elif not self._arch.residual_scale_trainable:
+            self._multiply(conv, np.asarray(self._arch.residual_scale))
 
     def _fold_shifts(self) -> None:
         """Carry the shift that is missing from each feature map on to where it is added."""

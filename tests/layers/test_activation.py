@@ -1,4 +1,4 @@
-"""SReLU and Maxout against their definitions."""
+"""SReLU, PReLU and Maxout against their definitions."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from isozoo.layers import Maxout, SReLU
+from isozoo.layers import Maxout, PReLU, SReLU
 from tests.harness import PROPERTY, gradients, numpy
 
 FLOATS = st.floats(-1e4, 1e4, width=32)
@@ -101,3 +101,17 @@ def test_maxout_is_the_maximum_of_consecutive_channels(pieces, channels, axis, s
         axis,
     )
     np.testing.assert_array_equal(numpy(Maxout(pieces, axis)(x)), expected)
+
+
+@PROPERTY
+@given(
+    x=arrays.arrays("float32", (7, 3), elements=FLOATS),
+    slope=arrays.arrays("float32", 3, elements=st.floats(-2, 2, width=32)),
+)
+def test_prelu_is_its_formula(x, slope):
+    layer = PReLU()
+    layer.build((None, 3))
+    assert numpy(layer.slope).tolist() == [0.25] * 3
+    assert layer.slope.weight_decay_multiplier == 0.0
+    layer.slope.assign(slope)
+    np.testing.assert_array_equal(numpy(layer(x)), np.where(x > 0, x, slope * x))

@@ -11,6 +11,7 @@ from isozoo.layers import (
     Conv2D,
     GroupNormalization,
     Maxout,
+    PReLU,
     ResidualScale,
     ScalarBias,
     SReLU,
@@ -38,6 +39,12 @@ CASES = {
         output_shape=(32, 12),
         trainable={"shift": (12,)},
         channels_first=AXIS_1,
+    ),
+    "PReLU": LayerCase(
+        layer=PReLU,
+        trainable={"slope": (12,)},
+        channels_first=AXIS_1,
+        refused=(({}, (None, 6, 8, None), UNDEFINED),),
     ),
     "Maxout": LayerCase(
         layer=Maxout,

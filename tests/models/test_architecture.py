@@ -18,6 +18,7 @@ from isozoo.models.architecture import (
     is_architecture_name,
     split_name,
 )
+from isozoo.models.parts import original_conv_bias, residual_scaling
 
 NAMES = architecture_names()
 FIELDS = [field.name for field in dataclasses.fields(Architecture)]
@@ -158,9 +159,10 @@ def test_unknown_names_are_refused_with_the_nearest(name, message):
     [
         ({"stem": "cifra"}, "unknown stem 'cifra'; did you mean 'cifar'"),
         ({"block": "basics"}, "unknown block 'basics'; did you mean 'basic'"),
-        ({"activation": "selu"}, "unknown activation 'selu'; did you mean 'srelu' or 'relu'"),
+        ({"activation": "selus"}, "unknown activation 'selus'; did you mean 'selu' or 'srelu'"),
+        ({"activation": ["relu"]}, r"unknown activation '\['relu'\]'"),
         ({"normalization": None}, "unknown normalization 'None'"),
-        ({"initializer": "dirac"}, "unknown initializer 'dirac'; known: he, delta, fixup"),
+        ({"initializer": "dirac"}, "unknown initializer 'dirac'; known: xavier, he, orthogonal"),
         ({"shortcut": "identity"}, "unknown shortcut 'identity'"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
         ({"orthogonality": -1.0}, r"orthogonality must be at least 0, got -1.0"),
@@ -184,12 +186,59 @@ def test_unknown_names_are_refused_with_the_nearest(name, message):
         ({"orthogonality": math.inf}, "orthogonality must be at least 0, got inf"),
         ({"residual_scale": "one"}, "residual_scale must be a number or None, got 'one'"),
         ({"residual_scale": math.inf}, "residual_scale must be finite, got inf"),
+        ({"residual_scale_trainable": False}, "a constant of the residual_scale, which is None"),
         ({"family": 3}, "family must be a text, got 3"),
     ],
 )
 def test_values_that_no_network_has_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         architecture("isonet-18", **changes)
+
+
+@pytest.mark.parametrize(
+    ("field", "asked", "found"),
+    [("activation", "swish", "silu"), ("initializer", "kaiming", "he")],
+)
+def test_a_second_name_means_the_first(field, asked, found):
+    described = architecture("isonet-8", **{field: asked})
+    assert described == architecture("isonet-8", **{field: found})
+    assert getattr(described, field) == found
+
+
+@pytest.mark.parametrize(
+    ("scaling", "fields"),
+    [
+        ("1", (1.0, False)),
+        ("0", (0.0, False)),
+        ("0.1", (0.1, False)),
+        ("1/sqrt(L)", (0.25, False)),
+        ("learned", (0.0, True)),
+    ],
+)
+def test_residual_scalings_of_sixteen_branches(scaling, fields):
+    net = architecture("r-isonet-50")
+    assert net.branches == 16
+    changed = net.replace(**residual_scaling(scaling, net.branches))
+    assert (changed.residual_scale, changed.residual_scale_trainable) == fields
+    assert (changed == net) == (scaling == "learned")
+
+
+def test_an_unknown_scaling_is_refused():
+    with pytest.raises(UnknownNameError, match=r"unknown residual scaling '1/sqrt'; did you mean"):
+        residual_scaling("1/sqrt", 16)
+
+
+def test_the_families_have_the_biases_of_the_authors():
+    for family, fields in FAMILIES.items():
+        net = architecture(f"{family}-18")
+        if not net.scalar_biases:  # Fixup's own
+            assert net.conv_bias == original_conv_bias(net.normalization, net.activation), fields
+
+
+def test_records_of_before_a_field_was_there_mean_its_default():
+    record = architecture("r-isonet-18").to_dict()
+    del record["residual_scale_trainable"]
+    assert Architecture.from_dict(record) == architecture("r-isonet-18")
 
 
 def test_numpys_numbers_become_pythons():

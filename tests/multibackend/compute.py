@@ -8,6 +8,7 @@ compared with.
 
 import sys
 import zlib
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,6 +21,12 @@ from isozoo.training.recipe import Recipe
 from isozoo.training.setup import compile_classifier
 
 NETWORKS = ("r-isonet-8", "isonet-8", "resnet-8", "fixup-8", "resnet-bin-8")
+#: R-ISONets with other parts than their own.
+PARTS = {
+    "prelu": {"activation": "prelu", "conv_bias": True},
+    "gelu": {"activation": "gelu", "residual_scale": 0.5, "residual_scale_trainable": False},
+    "maxout": {"activation": "maxout"},
+}
 #: Kernel shapes (height, width, channels, filters) and strides.
 KERNELS = (((3, 3, 6, 6), 1), ((3, 3, 4, 8), 2), ((1, 1, 8, 4), 2), ((2, 4, 5, 7), (1, 2)))
 BATCH, CLASSES = 8, 5
@@ -37,6 +44,8 @@ def weight(key: str, shape: tuple[int, ...]) -> np.ndarray:
             return z / np.sqrt(np.prod(shape[:-1]), dtype="float32")
         case "shift":
             return 0.1 * z - 1
+        case "slope":
+            return 0.1 * z + 0.25
         case "gamma" | "scale":
             return 0.1 * z + 0.8
         case "gate":
@@ -219,34 +228,38 @@ def of_states() -> dict[str, np.ndarray]:
     return {"state calls": np.array(calls), "state resumed": losses(resumed) / losses(model)}
 
 
-def of_network(name: str) -> dict[str, np.ndarray]:
+def of_network(name: str, label: str, **parts: Any) -> dict[str, np.ndarray]:
     """Return a network's answers, and its gradients and weights after one step of training."""
-    recipe = Recipe.from_dict({**RECIPE, "model": {"name": name, "dropout": 0.0}})
+    recipe = Recipe.from_dict({**RECIPE, "model": {"name": name, "dropout": 0.0, **parts}})
     model = Classifier(recipe.architecture(CLASSES), data_format="channels_last")
     for key, variable in named_variables(model).items():
         variable.assign(weight(key, tuple(variable.shape)))
     images = drawn("images", (BATCH, 32, 32, 3))
     numbers = {
-        f"{name} logits": keras.ops.convert_to_numpy(model(images, training=False)),
-        f"{name} penalty": keras.ops.convert_to_numpy(model_penalty(model)),
+        f"{label} logits": keras.ops.convert_to_numpy(model(images, training=False)),
+        f"{label} penalty": keras.ops.convert_to_numpy(model_penalty(model)),
     }
     compile_classifier(model, recipe, steps_per_epoch=1)
     labels = np.arange(BATCH, dtype="int32") % CLASSES
     history = model.fit(images, labels, batch_size=BATCH, epochs=1, shuffle=False, verbose=0)
-    numbers |= {f"{name} {key}": np.array(value) for key, value in history.history.items()}
+    numbers |= {f"{label} {key}": np.array(value) for key, value in history.history.items()}
     # After one step the velocity is the gradient, with the weight decay that TorchSGD adds to it.
     trained = [key for key, v in named_variables(model).items() if v.trainable]
     for key, velocity in zip(trained, model.optimizer.velocities, strict=True):
-        numbers[f"{name} gradient {key}"] = slice_of(np.array(keras.ops.convert_to_numpy(velocity)))
+        numbers[f"{label} gradient {key}"] = slice_of(
+            np.array(keras.ops.convert_to_numpy(velocity))
+        )
     for key, value in named_values(model).items():
-        numbers[f"{name} trained {key}"] = slice_of(value)
+        numbers[f"{label} trained {key}"] = slice_of(value)
     return numbers
 
 
 def main(path: str) -> None:
     numbers = of_kernels() | of_slopes() | of_dtypes() | of_images() | of_states()
     for name in NETWORKS:
-        numbers |= of_network(name)
+        numbers |= of_network(name, name)
+    for label, parts in PARTS.items():
+        numbers |= of_network("r-isonet-8", label, **parts)
     np.savez_compressed(path, allow_pickle=False, **numbers)
 
 
