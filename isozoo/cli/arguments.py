@@ -44,8 +44,9 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what every command that trains from a recipe takes."""
     parser.add_argument("recipe", metavar="RECIPE", type=Path, help="a recipe.toml")
     parser.add_argument(
-        "--data", required=True, type=Path, metavar="DIR",
-        help="folder, or tar, that holds train/CLASS/*.jpg and val/CLASS/*.jpg",
+        "--data", required=True, type=Path, metavar="DATA",
+        help="folder, or tar, that holds train/CLASS/*.jpg and val/CLASS/*.jpg; or a data set of "
+        "TensorFlow Datasets, by its name or its folder",
     )  # fmt: skip
     parser.add_argument(
         "--out", type=Path, metavar="DIR", default=Path("runs"),

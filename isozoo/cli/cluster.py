@@ -20,7 +20,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "cluster",
         help="train from a recipe, on many hosts",
         description="Train from a recipe on workers that Ray places on the hosts of a cluster, and "
-        "starts anew from the newest checkpoint when one of them is lost. DIR of --data and --out "
+        "starts anew from the newest checkpoint when one of them is lost. DATA and DIR of --out "
         "must be the same on all hosts.",
     )
     add_run_arguments(parser)
@@ -85,5 +85,5 @@ def run(args: argparse.Namespace) -> int:
         print(f"{metric}: {output.number(metric, value)}")
     print(f"weights: {done.directory}")
     if done.starts[1:]:
-        output.remark(f"the workers were started anew {len(done.starts) - 1} times")
+        output.remark(f"workers were lost; they were started {len(done.starts)} times in all")
     return 0
