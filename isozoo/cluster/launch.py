@@ -8,6 +8,8 @@ import datetime
 import importlib.util
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -159,7 +161,8 @@ def _run(job: Job, workers: Workers, max_failures: int) -> dict[str, Any]:
         ),
     )
     try:
-        return trainer.fit().return_value
+        with _interruptible():
+            return trainer.fit().return_value
     except ControllerError as error:
         reason = _last_line(error.controller_failure)
         asked = f"{workers.count} x {workers.resources}, placed {workers.placement}"
@@ -200,6 +203,20 @@ def _connected(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C be a KeyboardInterrupt also where Ray ends the run and leaves with code 0."""
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit:
+        raise KeyboardInterrupt from None
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager
