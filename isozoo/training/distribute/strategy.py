@@ -57,6 +57,10 @@ class Strategy:
         """Return a context in which the loss of another worker becomes `WorkerLostError`."""
         return nullcontext()
 
+    def _outside(self) -> AbstractContextManager[Any]:
+        """Return a context in which the chief may do what the others do not."""
+        return nullcontext()
+
     def check(self, recipe: Recipe) -> None:
         """Refuse what a recipe asks and this strategy cannot do.
 
@@ -122,7 +126,8 @@ class Strategy:
                 raise IsozooError(f"worker 0 stopped: {failure}")
             return value
         try:
-            value = function()
+            with self._outside():
+                value = function()
         except Exception as error:
             with contextlib.suppress(Exception):
                 # They may be gone; what is to be told here is why this one goes.

@@ -1,0 +1,163 @@
+"""Data parallel training on JAX: one program over all devices, of one process or of several.
+
+A global batch is one array whose rows lie on several devices, so batch statistics, losses and
+clipping are those of one device by themselves, and so is dropout.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import keras
+import numpy as np
+
+from isozoo.training.distribute import StrategyError, WorkerLostError
+from isozoo.training.distribute.strategy import Strategy
+
+#: Seconds without a sign of life after which a process is taken for dead.
+HEARTBEAT_SECONDS = 10
+
+#: Environment variables that say what JAX's own detection (Slurm, MPI, TPU) would.
+EXPLICIT = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+
+# What the messages of JAX's one kind of error have in common where a peer has gone.
+_LOST = ("UNAVAILABLE", "ABORTED", "DEADLINE_EXCEEDED", "onnection", "heartbeat", "loo")
+
+
+class JaxStrategy(Strategy):
+    """All devices of all processes, through `keras.distribution.DataParallel`."""
+
+    def __init__(self) -> None:
+        import jax  # pyright: ignore[reportMissingImports]
+
+        devices = keras.distribution.list_devices()
+        super().__init__("data-parallel", len(devices), jax.process_count(), jax.process_index())
+        # Each process is handed its own rows; Keras would deal them out once more.
+        self._distribution = keras.distribution.DataParallel(
+            devices=devices, auto_shard_dataset=False
+        )
+
+    def scope(self) -> AbstractContextManager[Any]:
+        """Return the distribution's scope."""
+        return self._distribution.scope()
+
+    def fitting(self) -> AbstractContextManager[Any]:
+        """Return the distribution's scope."""
+        return self._distribution.scope()
+
+    @contextlib.contextmanager
+    def _outside(self) -> Iterator[None]:
+        """Leave the distribution: to give a variable its value in it takes all processes.
+
+        Keras makes a variable as it writes a file of weights.
+        """
+        within = keras.distribution.distribution()
+        keras.distribution.set_distribution(None)
+        try:
+            yield
+        finally:
+            keras.distribution.set_distribution(within)
+
+    @contextlib.contextmanager
+    def guard(self) -> Iterator[None]:
+        """Turn errors of collective operations into one that says what to do."""
+        import jax  # pyright: ignore[reportMissingImports]
+
+        try:
+            yield
+        except jax.errors.JaxRuntimeError as error:
+            if self.workers == 1 or not any(word in str(error) for word in _LOST):
+                raise
+            reason = str(error).partition("\n")[0]
+            raise WorkerLostError(
+                f"worker {self.index} lost another of the {self.workers} ({reason}); start all of "
+                "them again with --resume"
+            ) from error
+
+    def padded(self, batches: Any, batch_size: int, images: int) -> tuple[Any, int | None]:
+        """Fill up the last batch with images of no weight, as its rows have to divide."""
+        if self.replicas == 1:
+            return batches, None
+        weight = -(-images // batch_size) * batch_size / images
+        return PaddedBatches(batches, batch_size // self.workers, weight), None
+
+    def total(self, numbers: np.ndarray) -> np.ndarray:
+        """Sum over the processes."""
+        if self.workers == 1:
+            return numbers
+        from jax.experimental import multihost_utils  # pyright: ignore[reportMissingImports]
+
+        return np.asarray(multihost_utils.process_allgather(numbers)).sum(axis=0)
+
+
+class PaddedBatches(keras.utils.PyDataset):
+    """Batches of one size, with weights that are 0 where there is no image.
+
+    Keras divides the sum of the weighted losses by all rows, so the weights of the others are such
+    that their sum is the number of rows.
+
+    Args:
+        batches: Images and labels; batches may have fewer rows.
+        rows: Rows of each batch.
+        weight: Weight of an image.
+    """
+
+    def __init__(self, batches: keras.utils.PyDataset, rows: int, weight: float):
+        super().__init__()
+        self._batches = batches
+        self._rows = rows
+        self._weight = weight
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return images, labels and weights of a batch."""
+        images, labels = self._batches[index]
+        real = len(labels)
+        below = [(0, self._rows - real)]
+        weights = np.where(np.arange(self._rows) < real, self._weight, 0.0).astype("float32")
+        return np.pad(images, below + [(0, 0)] * 3), np.pad(labels, below), weights
+
+
+def data_parallel() -> JaxStrategy:
+    """Join the processes that the environment tells of, if it does, and take all their devices.
+
+    Raises:
+        StrategyError: The environment tells of processes that cannot be joined.
+    """
+    import jax  # pyright: ignore[reportMissingImports]
+
+    if not jax.distributed.is_initialized():
+        _join()
+    return JaxStrategy()
+
+
+def _join() -> None:
+    import jax  # pyright: ignore[reportMissingImports]
+
+    told = [name for name in EXPLICIT if os.environ.get(name)]
+    if told and len(told) < len(EXPLICIT):
+        raise StrategyError(
+            f"'data-parallel' needs all of {', '.join(EXPLICIT)} or none, and only "
+            f"{' and '.join(told)} is set"
+        )
+    address, count, index = (os.environ.get(name) for name in EXPLICIT)
+    try:
+        jax.distributed.initialize(
+            address,
+            int(count) if count else None,
+            int(index) if index else None,
+            # JAX's own patience with the dead is 100 seconds.
+            heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+        )
+    except (ValueError, RuntimeError) as error:
+        # Without anything to join, one process is all there is.
+        if told:
+            raise StrategyError(
+                f"'data-parallel' cannot join the processes that {', '.join(told)} tell of: {error}"
+            ) from error

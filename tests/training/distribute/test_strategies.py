@@ -1,0 +1,281 @@
+"""What a strategy refuses and how workers agree; that they train alike is in test_same_weights."""
+
+import threading
+import types
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from filelock import FileLock
+
+from isozoo.errors import IsozooError, RecipeError, UnknownNameError
+from isozoo.training import Recipe, TrainingInterrupted, loop
+from isozoo.training.checkpoint import Checkpoints, Position
+from isozoo.training.distribute import (
+    STRATEGIES,
+    StrategyError,
+    WorkerLostError,
+    keras_faults,
+    on_tensorflow,
+    open_strategy,
+    traps,
+)
+from isozoo.training.distribute.strategy import MESSAGE, Strategy
+from isozoo.training.interrupt import StopRequest
+from isozoo.training.recovery import Saver, Tracker
+
+
+def recipe_with(**changes) -> Recipe:
+    least = {
+        "tag": "demo",
+        "model": {"name": "resnet-bin-8"},
+        "phases": [{"epochs": 1, "size": 16}],
+    }
+    return Recipe.from_dict({**least, **changes})
+
+
+def of_replicas(count: int, workers: int = 1) -> on_tensorflow.TensorFlowStrategy:
+    """A strategy over a stand-in for TensorFlow's, which hands a dataset on as it is."""
+    stand_in = types.SimpleNamespace(
+        num_replicas_in_sync=count, distribute_datasets_from_function=lambda make: make(None)
+    )
+    return on_tensorflow.TensorFlowStrategy("mirrored", stand_in, workers)
+
+
+def test_names():
+    with pytest.raises(UnknownNameError, match="unknown strategy 'mirror'; did you mean"):
+        open_strategy("mirror")
+    # Keras itself takes keras.distribution on any backend, and shards nothing.
+    with pytest.raises(StrategyError, match="for the jax backend, and Keras runs on tensorflow"):
+        open_strategy("data-parallel")
+
+
+@pytest.mark.parametrize("name", ["mirrored", "multiworker", "tpu"])
+def test_what_another_backend_does_not_have(name, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(StrategyError, match="set KERAS_BACKEND=tensorflow, or choose one or data-"):
+        open_strategy(name)
+
+
+def test_a_batch_has_to_divide():
+    with pytest.raises(StrategyError, match=r"64 does not divide by the 6 .*set it to 60 or 66"):
+        of_replicas(6).check(recipe_with())
+    with pytest.raises(StrategyError, match=r"4 does not divide by the 6 replicas .*set it to 6$"):
+        of_replicas(6).check(recipe_with(batch_size=4))
+    of_replicas(4).check(recipe_with())
+
+
+def test_xla_is_refused():
+    with pytest.raises(StrategyError, match="set jit_compile = false"):
+        of_replicas(2).check(recipe_with(jit_compile=True))
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "settings", "message"),
+    [
+        ({"gradient_accumulation_steps": 2}, {}, "gradient_accumulation_steps fails"),
+        ({"clipnorm": 1.0}, {}, "clip on each replica before the sum; use global_clipnorm"),
+        ({"clipvalue": 1.0}, {}, "clip on each replica before the sum; use global_clipnorm"),
+        ({}, {"steps_per_execution": 2}, "steps_per_execution above 1 fails"),
+        (
+            {},
+            {"loss": keras.losses.MeanSquaredError(reduction="sum")},
+            "a loss with reduction 'sum' grows with the replicas",
+        ),
+    ],
+)
+def test_what_would_train_otherwise_is_refused(optimizer, settings, message):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.1, **optimizer), **{"loss": "mse", **settings})
+    with pytest.raises(StrategyError, match=f"'mirrored' cannot train this model: .*{message}"):
+        of_replicas(2).prepare(model)
+    of_replicas(1).prepare(model)
+
+
+def test_statistics_are_shared_and_a_configuration_does_not_say_so():
+    inputs = keras.Input((2, 2, 4))
+    nested = keras.Model(inputs, keras.layers.BatchNormalization(name="norm")(inputs))
+    model = keras.Model(inputs, traps.BatchInstanceNormalization(name="mixed")(nested(inputs)))
+    before = model.get_layer("mixed").get_config()
+    traps.synchronize(model, 4)
+    assert nested.get_layer("norm").synchronized
+    assert model.get_layer("mixed").replicas == 4
+    assert model.get_layer("mixed").get_config() == before
+
+
+@pytest.mark.parametrize("images", [1, 5, 8, 13])
+def test_every_image_counts_once_in_a_padded_validation(images):
+    pixels = np.arange(images * 3, dtype="float32").reshape(images, 1, 1, 3)
+    batches = tf.data.Dataset.from_tensor_slices((pixels, np.arange(images) % 3)).batch(8)
+    padded, steps = of_replicas(4).padded(batches, 8, images)
+    found = list(padded.take(4 * steps))
+    assert {len(labels) for _, labels, _ in found} == {2}
+    kept = [part[weights > 0] for part, _, weights in found]
+    np.testing.assert_array_equal(np.concatenate(kept), pixels)
+    # Keras divides the sum of the weighted losses by the rows, padding and all.
+    weights = np.concatenate([weights for _, _, weights in found])
+    assert weights.mean() == pytest.approx(1.0)
+    # Repeated: the next validation begins where this one ends.
+    np.testing.assert_array_equal(next(iter(padded.skip(4 * steps)))[0], found[0][0])
+
+
+def test_a_tpu_is_opened_once_and_as_it_says(monkeypatch):
+    done, resolver = [], object()
+    monkeypatch.setattr(
+        tf.distribute.cluster_resolver,
+        "TPUClusterResolver",
+        lambda tpu: done.append(tpu) or resolver,
+    )
+    monkeypatch.setattr(tf.config, "experimental_connect_to_cluster", done.append)
+    monkeypatch.setattr(tf.tpu.experimental, "initialize_tpu_system", done.append)
+    monkeypatch.setattr(
+        tf.distribute,
+        "TPUStrategy",
+        lambda found: done.append(found) or types.SimpleNamespace(num_replicas_in_sync=8),
+    )
+    strategy = open_strategy("tpu")
+    assert done == ["", resolver, resolver, resolver]
+    assert (strategy.replicas, strategy.workers, strategy.chief) == (8, 1, True)
+
+
+def test_without_a_tpu(monkeypatch):
+    def find(tpu):
+        raise ValueError("Please provide a TPU Name")
+
+    monkeypatch.setattr(tf.distribute.cluster_resolver, "TPUClusterResolver", find)
+    with pytest.raises(StrategyError, match=r"no TPU \(Please provide .*set TPU_NAME"):
+        open_strategy("tpu")
+
+
+def test_the_loss_of_a_worker_is_told():
+    lost = tf.errors.UnavailableError(None, None, "Collective ops is aborted")
+    told = r"worker 0 lost .* 2 \(Collective .*with --resume"
+    with pytest.raises(WorkerLostError, match=told), of_replicas(2, workers=2).guard():
+        raise lost
+    # With one worker it is something else.
+    with pytest.raises(tf.errors.UnavailableError), of_replicas(2).guard():
+        raise lost
+
+
+def test_keras_still_has_the_faults_that_are_mended():
+    from keras.src.backend.tensorflow import trainer
+
+    asked = []
+
+    class Workers(tf.distribute.MultiWorkerMirroredStrategy):
+        extended = types.SimpleNamespace(_in_multi_worker_mode=lambda: True)
+
+        def __init__(self):
+            pass
+
+        def reduce(self, how, value, axis):
+            asked.append(axis)
+
+    faulty = trainer.reduce_per_replica
+    assert not hasattr(faulty, "mended"), "another test has mended Keras for this process"
+    faulty(tf.constant(1.0), Workers(), "auto")
+    assert asked == [0], "keras_faults is no longer needed: a number has no axis 0"
+
+
+def test_another_keras_is_not_mended(monkeypatch):
+    monkeypatch.setattr(keras, "__version__", "3.16.0")
+    with pytest.raises(StrategyError, match=r"mends Keras 3.15, and this is 3.16.0: install"):
+        keras_faults.work_around()
+
+
+class Worker(Strategy):
+    """One of several workers that are threads of this process."""
+
+    def __init__(self, index: int, table: dict, barrier: threading.Barrier):
+        super().__init__("threads", barrier.parties, barrier.parties, index)
+        self.table, self.barrier = table, barrier
+
+    def total(self, numbers):
+        assert len(numbers) <= MESSAGE
+        self.table[self.index] = numbers
+        self.barrier.wait(10)
+        found = sum(self.table.values())
+        self.barrier.wait(10)
+        return found
+
+
+def on_workers(function, count: int = 2) -> list:
+    """Return what a function of a worker returns, or raises, on each."""
+    table, barrier, found = {}, threading.Barrier(count), [None] * count
+
+    def run(index: int) -> None:
+        try:
+            found[index] = function(Worker(index, table, barrier))
+        except Exception as error:
+            found[index] = error
+
+    threads = [threading.Thread(target=run, args=(index,)) for index in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+def test_all_know_what_the_chief_decides():
+    long = "checkpoint" * MESSAGE
+    assert on_workers(lambda worker: worker.decide(lambda: (worker.index, long))) == [(0, long)] * 2
+    first, second = on_workers(lambda worker: worker.decide(lambda: 1 / 0))
+    assert isinstance(first, ZeroDivisionError)
+    assert isinstance(second, IsozooError)
+    assert "worker 0 stopped: ZeroDivisionError: division by zero" in str(second)
+
+
+def test_what_one_wishes_all_do():
+    assert on_workers(lambda worker: worker.agree(worker.index == 1, False)) == [(True, False)] * 2
+
+
+def test_a_signal_to_one_worker_stops_all_after_the_same_step(tmp_path):
+    def train(worker: Worker) -> Exception:
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        model.optimizer.build(model.trainable_variables)
+        request, tracker = StopRequest(), Tracker(Position(0))
+        saver = Saver(Checkpoints(tmp_path), tracker, request, None, dict, lambda: True, worker)
+        saver.set_model(model)
+        for step in range(1, 9):
+            tracker.position = Position(0, step)
+            request.signal = "SIGTERM" if worker.index == 1 and step >= 5 else ""
+            saver.on_train_batch_end(step - 1)
+        return AssertionError("it went on")
+
+    stopped = on_workers(train)
+    assert [type(error) for error in stopped] == [TrainingInterrupted] * 2
+    assert "stopped by a signal to another worker after epoch 1, step 5" in str(stopped[0])
+    assert "stopped by SIGTERM after epoch 1, step 5" in str(stopped[1])
+    assert [path.name for path in tmp_path.iterdir()] == ["epoch-0000-step-00000005"]
+
+
+def test_a_folder_that_workers_do_not_share(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "_SECONDS_TO_BE_SEEN", 0.1)
+    (tmp_path / "seen").touch()
+
+    def look(worker: Worker) -> None:
+        loop._check_shared(tmp_path / ("seen" if worker.chief else "unseen"), worker)
+
+    for error in on_workers(look):
+        assert isinstance(error, StrategyError)
+        assert "not all 2 workers see" in str(error)
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path):
+    told, held = (
+        r"another process is training in .*run; wait for it",
+        FileLock(tmp_path / ".run.lock"),
+    )
+    with held, pytest.raises(RecipeError, match=told), loop._locked(tmp_path / "run", Strategy()):
+        pass
+    with loop._locked(tmp_path / "run", Strategy()):
+        pass
+
+
+def test_the_table_says_what_there_is():
+    assert list(STRATEGIES) == ["one", "mirrored", "multiworker", "tpu", "data-parallel"]
+    for name, kind in STRATEGIES.items():
+        assert kind.summary, name
