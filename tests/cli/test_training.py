@@ -8,9 +8,16 @@ import pytest
 
 import isozoo
 from isozoo.training import TrainingInterrupted
+from isozoo.training.distribute import WorkerLostError
 from isozoo.training.evaluation import Evaluation
 
-DEFAULTS = {"resume": False, "checkpoint_minutes": 10.0, "csv": False, "tensorboard": False}
+DEFAULTS = {
+    "resume": False,
+    "checkpoint_minutes": 10.0,
+    "csv": False,
+    "tensorboard": False,
+    "strategy": "one",
+}
 
 
 def evaluation(measured: float) -> Evaluation:
@@ -50,12 +57,12 @@ def test_train_writes_below_runs_unless_told_otherwise(isozoo_command, calls):
 
 
 def test_train_tells_how_the_run_is_kept(isozoo_command, calls):
-    more = ("--checkpoint-minutes", "2.5", "--csv", "--tensorboard")
+    more = ("--checkpoint-minutes", "2.5", "--csv", "--tensorboard", "--strategy", "mirrored")
     isozoo_command("train", "small.toml", "--data", "d", *more)
     ((_, options),) = calls.made
     assert options == {
         **{"resume": False, "checkpoint_minutes": 2.5},
-        **{"csv": True, "tensorboard": True},
+        **{"csv": True, "tensorboard": True, "strategy": "mirrored"},
     }
 
 
@@ -74,6 +81,15 @@ def test_a_run_that_was_asked_to_stop_has_a_code_of_its_own(isozoo_command, call
     calls.room.train, calls.room.TrainingInterrupted = stop, TrainingInterrupted
     found = isozoo_command("train", "small.toml", "--data", "d")
     assert found == (75, "", "isozoo: stopped by SIGTERM; repeat with --resume\n")
+
+
+def test_a_worker_that_lost_another_has_a_code_of_its_own(isozoo_command, calls):
+    def lose(*args, **options):
+        raise WorkerLostError("worker 0 lost another of the 2; start all of them again")
+
+    calls.room.train, calls.room.TrainingInterrupted = lose, TrainingInterrupted
+    found = isozoo_command("train", "small.toml", "--data", "d", "--strategy", "multiworker")
+    assert found == (69, "", "isozoo: worker 0 lost another of the 2; start all of them again\n")
 
 
 def test_evaluate_prints_reported_beside_measured(isozoo_command, calls):

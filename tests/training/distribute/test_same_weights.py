@@ -48,6 +48,9 @@ def assert_same(found: Mapping[str, np.ndarray], strategy: str, expected: Mappin
     for name in NETWORKS:
         keys = [key for key in expected if key.startswith(f"{name}/one/")]
         assert len(keys) > 20
+        if NETWORKS[name][1]:
+            # Penalties drawn for each batch of the validation, whose last one is filled up.
+            keys.remove(f"{name}/one/val_loss")
         for key in keys:
             other = found[key.replace("/one/", f"/{strategy}/")]
             np.testing.assert_allclose(other, expected[key], rtol=0, atol=1e-6, err_msg=key)

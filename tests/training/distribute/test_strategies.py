@@ -17,6 +17,7 @@ from isozoo.training.distribute import (
     StrategyError,
     WorkerLostError,
     keras_faults,
+    on_jax,
     on_tensorflow,
     open_strategy,
     traps,
@@ -118,6 +119,20 @@ def test_every_image_counts_once_in_a_padded_validation(images):
     assert weights.mean() == pytest.approx(1.0)
     # Repeated: the next validation begins where this one ends.
     np.testing.assert_array_equal(next(iter(padded.skip(4 * steps)))[0], found[0][0])
+
+
+@pytest.mark.parametrize("images", [1, 5, 8, 13])
+def test_so_it_does_without_tensorflow(images):
+    pixels = np.arange(images * 3, dtype="float32").reshape(images, 1, 1, 3)
+    parts = [slice(at, at + 8) for at in range(0, images, 8)]
+    batches = [(pixels[part], np.arange(images)[part]) for part in parts]
+    weight = 8 * len(parts) / images
+    padded = on_jax.PaddedBatches(batches, 8, weight)
+    found = [padded[number] for number in range(len(padded))]
+    kept = [part[weights > 0] for part, _, weights in found]
+    np.testing.assert_array_equal(np.concatenate(kept), pixels)
+    weights = np.concatenate([weights for _, _, weights in found])
+    assert (len(weights), weights.mean()) == (8 * len(parts), pytest.approx(1.0))
 
 
 def test_a_tpu_is_opened_once_and_as_it_says(monkeypatch):
