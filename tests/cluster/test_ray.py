@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,17 @@ def train(folder: Path, out: str, **options) -> cluster.ClusterRun:
     )
 
 
+def once_it_trains(checkpoints: Path, do: Callable[[], None]) -> None:
+    """Do something beside, as soon as there are checkpoints."""
+
+    def wait_and_do():
+        while not list(checkpoints.glob("epoch-0000-step-*5")):
+            time.sleep(0.05)
+        do()
+
+    threading.Thread(target=wait_and_do, daemon=True).start()
+
+
 def worker_processes() -> list[int]:
     """Return Ray's processes that train, of all that this process can see."""
     found = []
@@ -76,23 +88,31 @@ def test_results_are_collected(undisturbed, folder):
 
 def test_a_killed_worker_changes_nothing(undisturbed, folder):
     killed: list[float] = []
-    checkpoints = folder / "killed" / NAME / "checkpoints"
 
     def kill_one():
-        while len(list(checkpoints.glob("epoch-0000-step-*5"))) < 1:
-            time.sleep(0.05)
         os.kill(worker_processes()[-1], signal.SIGKILL)
         killed.append(time.time())
 
-    killer = threading.Thread(target=kill_one, daemon=True)
-    killer.start()
+    checkpoints = folder / "killed" / NAME / "checkpoints"
+    once_it_trains(checkpoints, kill_one)
     found = train(folder, "killed")
-    assert killed
     assert len(found.starts) == 2
     # Until the new workers have met; the rest is theirs, as on any launcher.
     print(f"from the kill to the new start of the workers: {found.starts[1] - killed[0]:.1f} s")
     assert whole_checkpoints(checkpoints) == 2
     assert what_came_of(folder / "killed" / NAME) == what_came_of(folder / "whole" / NAME)
+
+
+def test_ctrl_c_ends_the_run(two_places, folder):
+    handler = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    checkpoints = folder / "stopped" / NAME / "checkpoints"
+    once_it_trains(checkpoints, lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        train(folder, "stopped")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, handler)
+    assert whole_checkpoints(checkpoints) >= 1
 
 
 def test_what_would_fail_again_is_not_tried_often(undisturbed, folder):
