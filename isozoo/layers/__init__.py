@@ -1,6 +1,6 @@
 """Keras layers of isometric networks and of the baselines they are measured against."""
 
-from isozoo.layers.activation import Maxout, PReLU, SReLU
+from isozoo.layers.activation import Maxout, PReLU, SReLU, gelu
 from isozoo.layers.convolution import Conv2D
 from isozoo.layers.normalization import BatchInstanceNormalization, GroupNormalization
 from isozoo.layers.pooling import SymmetricMaxPooling2D
@@ -16,5 +16,6 @@ __all__ = [
     "SReLU",
     "ScalarBias",
     "SymmetricMaxPooling2D",
+    "gelu",
     "scale_gradient",
 ]

@@ -230,6 +230,25 @@ class PReLU(_PerChannel):
 
 
 @keras.saving.register_keras_serializable(package="isozoo")
+def gelu(x):
+    r"""Return $x\,\Phi(x)$, the Gaussian error linear unit, by the error function.
+
+    Keras's own is by the complement of that on TensorFlow, which ONNX does not know.
+
+    Args:
+        x: Tensor of any shape.
+
+    Reference:
+        Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016.
+
+    Example:
+        >>> round(float(gelu(keras.ops.convert_to_tensor(1.0))), 4)
+        0.8413
+    """
+    return 0.5 * x * (1.0 + ops.erf(x * 0.5**0.5))
+
+
+@keras.saving.register_keras_serializable(package="isozoo")
 class Maxout(keras.layers.Layer):
     r"""Maxout: the maximum over groups of consecutive channels.
 

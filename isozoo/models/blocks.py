@@ -25,6 +25,7 @@ from isozoo.layers import (
     ScalarBias,
     SReLU,
     SymmetricMaxPooling2D,
+    gelu,
 )
 from isozoo.models.architecture import Architecture
 from isozoo.models.parts import PIECES
@@ -119,10 +120,10 @@ ACTIVATIONS: dict[str, Activation] = {
     "leaky-relu": Activation(without_axis(layers.LeakyReLU, 0.01)),
     # Its slope may become negative.
     "prelu": Activation(PReLU, after_pool=False),
-    "elu": Activation(without_axis(layers.ELU)),
+    "elu": Activation(without_axis(layers.Activation, "elu")),
     "selu": Activation(without_axis(layers.Activation, "selu")),
     "silu": Activation(without_axis(layers.Activation, "silu"), after_pool=False),
-    "gelu": Activation(without_axis(layers.Activation, "gelu"), after_pool=False),
+    "gelu": Activation(without_axis(layers.Activation, gelu), after_pool=False),
     # It may stand there, but leaves half of the channels to be pooled.
     "maxout": Activation(functools.partial(Maxout, PIECES["maxout"]), after_pool=False),
     "srelu": Activation(SReLU),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,10 @@ def _head(architecture: Architecture, backbone: Backbone, policy: keras.DTypePol
     x = layers.GlobalAveragePooling2D(
         data_format=backbone.data_format, dtype=policy, name="head_pool"
     )(features)
-    x = layers.Dropout(architecture.dropout, dtype=policy, name="head_dropout")(x)
+    # The seed that Keras would draw. Without one, its dropout on PyTorch uses the generator that all
+    # share, whose state no checkpoint has.
+    seed = random.randint(1, 10**9)
+    x = layers.Dropout(architecture.dropout, seed=seed, dtype=policy, name="head_dropout")(x)
     if architecture.scalar_biases:
         x = ScalarBias(dtype=policy, name="head_bias")(x)
     if architecture.initializer == "fixup":
