@@ -274,8 +274,8 @@ def _scan(records: Sequence[Mapping[str, Any]], label: str, name: str) -> np.nda
 
 
 def _read_labels(path: Path, count: int) -> np.ndarray:
-    """Return the labels that `_keep_labels` kept; none if there are none or too few."""
-    with contextlib.suppress(FileNotFoundError):
+    """Return the labels that `_keep_labels` kept; none if there are none, or others."""
+    with contextlib.suppress(FileNotFoundError, EOFError, ValueError):
         labels = np.load(path, allow_pickle=False)
         if labels.shape == (count,):
             return labels.astype(np.int32)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import os
+import random
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +36,8 @@ def _head(architecture: Architecture, backbone: Backbone, policy: keras.DTypePol
     x = layers.GlobalAveragePooling2D(
         data_format=backbone.data_format, dtype=policy, name="head_pool"
     )(features)
-    # The seed that Keras would draw. Without one, its dropout on PyTorch uses the generator that all
-    # share, whose state no checkpoint has.
+    # The seed that Keras would draw. Without one its dropout on PyTorch uses the generator that all
+    # share, whose state is in no checkpoint.
     seed = random.randint(1, 10**9)
     x = layers.Dropout(architecture.dropout, seed=seed, dtype=policy, name="head_dropout")(x)
     if architecture.scalar_biases:
