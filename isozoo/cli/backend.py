@@ -85,6 +85,16 @@ def open_exported(name: str, asked: str | None) -> ExportedClassifier | None:
         return isozoo.export.load_exported(name)
 
 
+def bring(module: str) -> None:
+    """Import a module that brings TensorFlow along, without TensorFlow's start-up notes.
+
+    Raises:
+        ModuleNotFoundError: It is not installed.
+    """
+    with _without_start_up_notes():
+        importlib.import_module(module)
+
+
 @contextlib.contextmanager
 def _without_start_up_notes() -> Iterator[None]:
     """Hold back what is written to stderr, and pass on all but TensorFlow's start-up notes.

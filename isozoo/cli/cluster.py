@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 from typing import Any
 
 import isozoo
-from isozoo.cli import output
+from isozoo.cli import backend, output
 from isozoo.cli.arguments import above_zero, add_run_arguments, positive
 from isozoo.cluster import PLACEMENTS, Workers
 
@@ -64,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
         gpus=args.gpus_per_worker,
         placement=args.placement,
     )
+    if importlib.util.find_spec("ray") is not None:
+        backend.bring("ray.train.tensorflow")
     done = isozoo.cluster.train(
         args.recipe,
         args.data,

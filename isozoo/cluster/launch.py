@@ -164,9 +164,12 @@ def _run(job: Job, workers: Workers, max_failures: int) -> dict[str, Any]:
         with _interruptible():
             return trainer.fit().return_value
     except ControllerError as error:
-        reason = _last_line(error.controller_failure)
-        asked = f"{workers.count} x {workers.resources}, placed {workers.placement}"
-        raise ClusterError(f"the cluster could not start {asked}: {reason}") from error
+        # Ray goes on with all that may be the reason.
+        reason = _last_line(error.controller_failure).partition(". ")[0]
+        raise ClusterError(
+            f"the cluster could not start {workers.count} x {workers.resources}, placed "
+            f"{workers.placement}: {reason}; ask for less, or wait longer for it (--start-minutes)"
+        ) from error
     except TrainingFailedError as error:
         raise ClusterError(_failures(error, store, max_failures)) from error
 
