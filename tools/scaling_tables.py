@@ -64,8 +64,9 @@ def recovery() -> str:
     seconds, after = found["recovery_seconds"], found["ended_after_seconds"]
     return (
         f"One of two workers on one machine was killed (`kill -9`) at {found['kills']} random "
-        f"moments of a run of {found['steps']} steps. The weights and the log of the finished run "
-        "were to the bit those of a run that nothing disturbed, and no checkpoint was unreadable. "
+        f"moments of a run of {found['steps']} steps. The weights of the finished run were to the "
+        "bit those of a run that nothing disturbed, its log was the same but for the last bit of "
+        "the mean losses of epochs that were interrupted, and no checkpoint was unreadable. "
         f"From a kill to the next step went {found['recovery_median']:.1f} s in the median and "
         f"{max(seconds):.1f} s at most, imports apart, of which starting both workers takes "
         f"{found['start_seconds']:.1f} s at any time. In {found['ended_by_themselves']} of the "

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from isozoo import cluster
-from tests.cluster.kills import NAME, write_data
-from tests.training.test_kill import what_came_of, whole_checkpoints
+from tests.cluster.kills import NAME, assert_same_run, write_data
+from tests.training.test_kill import whole_checkpoints
 
 pytestmark = [
     pytest.mark.cluster,
@@ -100,7 +100,7 @@ def test_a_killed_worker_changes_nothing(undisturbed, folder):
     # Until the new workers have met; the rest is theirs, as on any launcher.
     print(f"from the kill to the new start of the workers: {found.starts[1] - killed[0]:.1f} s")
     assert whole_checkpoints(checkpoints) == 2
-    assert what_came_of(folder / "killed" / NAME) == what_came_of(folder / "whole" / NAME)
+    assert_same_run(folder / "killed" / NAME, folder / "whole" / NAME)
 
 
 def test_ctrl_c_ends_the_run(two_places, folder):
