@@ -63,7 +63,9 @@ class TensorFlowStrategy(Strategy):
         except _LOST as error:
             if self.workers == 1:
                 raise
-            reason = str(error.message).partition("\n")[0]
+            lines = str(error.message).splitlines()
+            # In the midst of where in the graph it was.
+            reason = next((line for line in lines if "Collective ops" in line), lines[0])
             raise WorkerLostError(
                 f"worker {self.index} lost another of the {self.workers} ({reason}); start all of "
                 "them again with --resume"

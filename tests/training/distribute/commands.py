@@ -5,6 +5,8 @@ The processes are forked from a server that has imported TensorFlow and computed
 
 from __future__ import annotations
 
+import contextlib
+import io
 import multiprocessing
 import os
 import signal
@@ -32,7 +34,9 @@ def run(
     signal_at: tuple[int, int] | None,
     told: Connection,
 ) -> None:
-    """Run a command of isozoo; tell of each position of a training, and of the exit code.
+    """Run a command of isozoo; tell of each position of a training, then of the exit code.
+
+    And last of what it wrote to its error stream.
 
     Args:
         arguments: Of the command.
@@ -50,7 +54,11 @@ def run(
             signal.raise_signal(signal.SIGTERM)
 
     Tracker.on_train_batch_end = count_and_tell
-    told.send(main(list(arguments)))
+    errors = io.StringIO()
+    with contextlib.redirect_stderr(errors):
+        code = main(list(arguments))
+    told.send(code)
+    told.send(errors.getvalue())
 
 
 class Command:
@@ -78,9 +86,13 @@ class Command:
         return self._told.recv()
 
     def finish(self) -> tuple[list[tuple[int, int]], int]:
-        """Wait for the end; return the positions that were not asked for, and the exit code."""
+        """Wait for the end; return the positions that were not asked for, and the exit code.
+
+        What it wrote to its error stream is in `errors`.
+        """
         positions = []
         while isinstance(found := self.next(), tuple):
             positions.append(found)
+        self.errors = self._told.recv()
         self.process.join()
         return positions, found

@@ -74,7 +74,7 @@ def test_sigterm_to_one_of_two_workers_loses_nothing(workers, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("index", [0, 1])
-def test_who_loses_a_worker_ends_and_says_so(workers, index, capfd):
+def test_who_loses_a_worker_ends_and_says_so(workers, index, capsys):
     both = workers("lost", None, None)
     for worker in both:
         worker.next()
@@ -85,6 +85,6 @@ def test_who_loses_a_worker_ends_and_says_so(workers, index, capfd):
     assert both[index].process.exitcode == -signal.SIGKILL
     assert code == train.LOST
     assert seconds < 60
-    assert "lost another of the 2" in capfd.readouterr().err
-    with capfd.disabled():
+    assert f"isozoo: worker {1 - index} lost another of the 2" in both[1 - index].errors
+    with capsys.disabled():
         print(f"\nworker {1 - index} ended {seconds:.1f} s after the other was killed")
