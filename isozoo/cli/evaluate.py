@@ -27,19 +27,24 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "name", metavar="NAME", help="name or folder of weights, or exported folder"
     )
     parser.add_argument(
-        "--data", required=True, type=Path, metavar="DIR", help="folder or tar of CLASS/*.jpg"
-    )
+        "--data", required=True, type=Path, metavar="DATA",
+        help="folder or tar of CLASS/*.jpg, or a data set of TensorFlow Datasets",
+    )  # fmt: skip
     parser.add_argument("--split", default="val", help="folder inside --data (%(default)s)")
+    parser.add_argument(
+        "--max-damaged", type=int, metavar="N", default=0,
+        help="damaged pictures that may be left out (%(default)s)",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate and print each number beside the one that was reported."""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"max_damaged": args.max_damaged}
     network = backend.open_exported(args.name, args.backend)
     if network is not None:
-        options = {"network": network, "tolerance": network.accuracy_tolerance}
+        options |= {"network": network, "tolerance": network.accuracy_tolerance}
     result = isozoo.training.evaluate(args.name, args.data, args.split, **options)
     if args.json:
         output.print_json(result.to_dict())

@@ -75,7 +75,7 @@ class Damage:
                 raise error
             raise ImageError(
                 f"more than {self.limit} damaged images in {self.split}: {self._few()}; mend or "
-                "remove them, or raise max_damaged in the recipe"
+                "remove them, or allow more (max_damaged)"
             ) from error
         if new:
             _LOG.warning("passing over a damaged image of %s: %s", self.split, error)

@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from isozoo.data import open_split
+from isozoo.data.damage import Damage, OmittedImages
 from isozoo.data.labels import labels_of
 from isozoo.data.samples import Samples
 from isozoo.data.streams import streams
@@ -76,7 +77,7 @@ def measure(model: Network, samples: Samples, batch_size: int = 64) -> dict[str,
 
     Raises:
         WeightsError: A logit is NaN or infinite.
-        ImageError: A picture is damaged; the message names its file.
+        ImageError: A picture is damaged and not to be left out; the message names its file.
     """
     with streams().errors():
         return _measured(model, samples, batch_size)
@@ -112,22 +113,25 @@ def evaluate(
     split: str = "val",
     tolerance: float = 0.002,
     network: Network | None = None,
+    max_damaged: int = 0,
 ) -> Evaluation:
     """Measure pretrained weights on a data set and compare with what they claim.
 
     Args:
         name: Name in the zoo or weights folder.
-        data: Folder or tar of `<split>/<class>/*`.
+        data: What `isozoo.data.open_split` takes, such as a folder or tar of `<split>/<class>/*`.
         split: Which split to measure.
         tolerance: Largest difference in top-1 accuracy that counts as equal.
         network: What is measured under that name, such as an exported network; the weights in Keras
             if None.
+        max_damaged: How many damaged images may be left out, each with a warning.
 
     Returns:
         The comparison.
 
     Raises:
         DataError: The data set has other classes than the classifier.
+        ImageError: More images are damaged than may be left out.
         WeightsError: The weights cannot be loaded.
     """
     from isozoo.zoo.loading import load
@@ -140,7 +144,7 @@ def evaluate(
             f"{data} has the classes {', '.join(found[:5])}...; {name} was trained on "
             f"{', '.join(model.labels[:5])}...: measure it on a data set of its own classes"
         )
-    metrics = measure(model, samples)
+    metrics = measure(model, OmittedImages(samples, Damage(max_damaged, split)))
     return Evaluation(
         str(name),
         int(metrics["images"]),

@@ -52,7 +52,7 @@ def truncate(path):
     path.write_bytes(path.read_bytes()[:400])
 
 
-def test_what_was_trained_evaluates_to_the_numbers_it_reports(isozoo_command, colours):
+def test_what_was_trained_evaluates_to_the_numbers_it_reports(isozoo_command, colours, caplog):
     data, out = colours / "data", colours / "runs"
     recipe = colours / "recipe.toml"
     trained = isozoo_command("train", recipe, "--data", data, "--out", out)
@@ -74,6 +74,9 @@ def test_what_was_trained_evaluates_to_the_numbers_it_reports(isozoo_command, co
     assert (found.code, found.out) == (2, "")
     (line,) = found.err.splitlines()
     assert "val/red/1.jpg" in line
+    found = isozoo_command("evaluate", weights, "--data", data, "--max-damaged", 1, "--json")
+    assert json.loads(found.out)["images"] == 7
+    assert "passing over a damaged image of val" in caplog.text
 
 
 def test_a_damaged_training_picture_is_one_line(isozoo_command, colours):
