@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-ray = pytest.importorskip("ray")
+ray = pytest.importorskip("ray", reason="Ray, of the extra `cluster`, is not installed")
 
 
 @pytest.fixture(scope="module")
