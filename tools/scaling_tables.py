@@ -62,6 +62,8 @@ def recovery() -> str:
         return NOT_MEASURED
     found = read(path)
     seconds, after = found["recovery_seconds"], found["ended_after_seconds"]
+    left = found["kills_while_training"] - found["ended_by_themselves"]
+    rest = f"in {left} it" if left else "none"
     return (
         f"One of two workers on one machine was killed (`kill -9`) at {found['kills']} random "
         f"moments of a run of {found['steps']} steps. The weights of the finished run were to the "
@@ -71,7 +73,8 @@ def recovery() -> str:
         f"{max(seconds):.1f} s at most, imports apart, of which starting both workers takes "
         f"{found['start_seconds']:.1f} s at any time. In {found['ended_by_themselves']} of the "
         f"{found['kills_while_training']} kills while both trained the other worker noticed and "
-        f"ended by itself, after {max(after):.1f} s at most.\n"
+        f"ended by itself, after {max(after):.1f} s at most; {rest} was busy without the other for "
+        f"{found['patience']:g} s and was ended, as launchers do.\n"
     )
 
 

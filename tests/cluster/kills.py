@@ -189,6 +189,7 @@ def kill_workers(folder: Path, kills: int, seed: int = 0) -> dict[str, Any]:
         "recovery_seconds": [round(seconds, 2) for seconds in recoveries],
         "recovery_median": round(statistics.median(recoveries), 2),
         "kills_while_training": len(alone),
+        "patience": PATIENCE,
         "ended_by_themselves": len(by_themselves),
         "ended_after_seconds": [round(seconds, 2) for seconds in by_themselves],
         "unreadable_checkpoints": 0,
