@@ -63,18 +63,22 @@ def recovery() -> str:
     found = read(path)
     seconds, after = found["recovery_seconds"], found["ended_after_seconds"]
     left = found["kills_while_training"] - found["ended_by_themselves"]
-    rest = f"in {left} it" if left else "none"
+    rest = (
+        f"; in {left} it was busy without the other for {found['patience']:g} s and was ended, as "
+        "launchers do"
+    )
     return (
         f"One of two workers on one machine was killed (`kill -9`) at {found['kills']} random "
         f"moments of a run of {found['steps']} steps. The weights of the finished run were to the "
         "bit those of a run that nothing disturbed, its log was the same but for the last bit of "
         "the mean losses of epochs that were interrupted, and no checkpoint was unreadable. "
         f"From a kill to the next step went {found['recovery_median']:.1f} s in the median and "
-        f"{max(seconds):.1f} s at most, imports apart, of which starting both workers takes "
-        f"{found['start_seconds']:.1f} s at any time. In {found['ended_by_themselves']} of the "
-        f"{found['kills_while_training']} kills while both trained the other worker noticed and "
-        f"ended by itself, after {max(after):.1f} s at most; {rest} was busy without the other for "
-        f"{found['patience']:g} s and was ended, as launchers do.\n"
+        f"{max(seconds):.1f} s at most, imports apart; the undisturbed run took "
+        f"{found['start_seconds']:.1f} s from its start to its first step. In "
+        f"{found['ended_by_themselves']} of the {found['kills_while_training']} kills while both "
+        f"trained the other worker noticed and ended by itself, after {max(after):.1f} s at most"
+        f"{rest if left else ''}. The machine's load was {found['machine']['load']:g} on "
+        f"{found['machine']['cores']} cores as it began.\n"
     )
 
 
