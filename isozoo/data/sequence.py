@@ -20,7 +20,7 @@ from isozoo.data.batches import (
 from isozoo.data.preprocessing import Preprocessing
 from isozoo.data.samples import Samples
 
-# Batches that are made ahead of the one asked for.
+# Finished batches that wait, beside those in the making.
 _AHEAD = 2
 
 
@@ -42,8 +42,9 @@ class BatchSequence(keras.utils.PyDataset):
         super().__init__()
         self._make = make
         self._numbers = numbers
-        self._pool = ThreadPoolExecutor(workers or max(1, (os.cpu_count() or 1) // 2))
-        self._ahead = _AHEAD + (workers or 1) - 1
+        threads = workers or max(1, (os.cpu_count() or 1) // 2)
+        self._pool = ThreadPoolExecutor(threads)
+        self._ahead = threads - 1 + _AHEAD
         self._coming: dict[int, Future[tuple[Any, Any]]] = {}
 
     def __len__(self) -> int:

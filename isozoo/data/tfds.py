@@ -211,7 +211,7 @@ def _in_memory(builder: Any, split: str) -> InMemoryImages:
     size = builder.info.splits[split].num_bytes
     kind = builder.info.file_format.value
     convert = (
-        f"convert it: pip install apache-beam tensorflow && tfds convert_format "
+        "convert it: pip install tensorflow apache-beam mlcroissant && tfds convert_format "
         f"--dataset_version_dir={builder.data_dir} --out_file_format={_FORMAT}"
     )
     if size > IN_MEMORY:
