@@ -142,7 +142,7 @@ def test_a_data_set_is_prepared_by_its_name_once(tmp_path, monkeypatch, capsys):
     assert "Downloading and preparing" in printed.err
     assert list(tmp_path.rglob("*.array_record*"))
     monkeypatch.setattr(room, "_prepare", None)
-    check(open_split("drawn_squares:1.0.0", "train"), "train")
+    check(open_split(Path("drawn_squares:1.0.0"), "train"), "train")
 
 
 def test_what_cannot_be_prepared_says_why(tmp_path, monkeypatch):
