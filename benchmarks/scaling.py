@@ -135,6 +135,8 @@ def member(network: str, key: str, batch_size: int, image_size: int) -> None:
         # The loss as a number, which waits for the whole step.
         float(model.train_function(again)["loss"])
         print("done", file=answers, flush=True)
+    # At a regular end TensorFlow's workers wait for one another.
+    os._exit(0)
 
 
 if __name__ == "__main__":
