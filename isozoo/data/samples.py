@@ -142,7 +142,7 @@ def cache_images(
         raise ValueError(f"the cache's short side must be positive, not {short_side}")
 
     def read(index: int) -> np.ndarray:
-        return _shrunk(samples.image(index), short_side)
+        return shrunk(samples.image(index), short_side)
 
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         images = list(_progress(pool.map(read, range(len(samples))), len(samples)))
@@ -182,7 +182,13 @@ def prepared_images(
     return images, sound
 
 
-def _shrunk(pixels: np.ndarray, short_side: int) -> np.ndarray:
+def shrunk(pixels: np.ndarray, short_side: int) -> np.ndarray:
+    """Return an image whose short side is at most so long.
+
+    Args:
+        pixels: uint8 `(height, width, 3)`.
+        short_side: In pixels.
+    """
     height, width = pixels.shape[:2]
     short = min(height, width)
     if short <= short_side:
