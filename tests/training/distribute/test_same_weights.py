@@ -37,7 +37,7 @@ class Computation:
 
     def result(self) -> Mapping[str, np.ndarray]:
         """Wait for what it has computed."""
-        _, errors = self.process.communicate(timeout=900)
+        _, errors = self.process.communicate(timeout=3600)
         assert self.process.returncode == 0, errors[-3000:]
         with np.load(self.target) as stored:
             return {key: stored[key] for key in stored.files}
