@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from rich.console import Console
 from rich.progress import track
 
@@ -140,16 +141,14 @@ def open_named(name: str, split: str) -> Samples:
             f"Datasets knows no '{short}'; {hint}"
         )
     try:
-        builder = tfds.builder(name)
-        if not builder.is_prepared():
-            builder = tfds.builder(name, file_format=_FORMAT)
+        builder = _builder(name)
     except (AssertionError, ValueError) as error:  # a wrong version, a wrong configuration
         configs = [config.name for config in tfds.builder_cls(short).BUILDER_CONFIGS]
         listed = f"; its configurations: {', '.join(configs)}" if configs else ""
         reason = str(error).splitlines()[0]
         raise DataError(f"cannot open '{name}' of TensorFlow Datasets: {reason}{listed}") from error
     if not builder.is_prepared():
-        _prepare(builder, name)
+        builder = _prepared(builder, name)
     return _open(builder, split)
 
 
@@ -170,6 +169,38 @@ def _versions(folder: Path) -> list[Path]:
     return []
 
 
+def _builder(name: str) -> Any:
+    """Return the builder of what is prepared under a name, or of what may be."""
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder(name)
+    return builder if builder.is_prepared() else tfds.builder(name, file_format=_FORMAT)
+
+
+def _prepared(builder: Any, name: str) -> Any:
+    """Prepare a data set unless another process has done so in the meantime.
+
+    Several that need it at once, such as the workers of a run, wait for the first: its library lets
+    each of them download all of it, and all but one fail at the end.
+    """
+    target = Path(builder.data_dir)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_name(f".{target.name}.lock")):
+            found = _builder(name)
+            if not found.is_prepared():
+                _prepare(found, name)
+            return found
+    # Anything may happen: no network, a file that only its owner may fetch, a library of one data
+    # set alone.
+    except Exception as error:
+        needs = "; some data sets can be prepared only where TensorFlow is installed"
+        raise DataError(
+            f"TensorFlow Datasets could not prepare {name} in {builder.data_dir}: {error}"
+            + (needs if isinstance(error, ImportError) else "")
+        ) from error
+
+
 def _prepare(builder: Any, name: str) -> None:
     """Download and prepare a data set; what its library prints goes to stderr."""
     import tensorflow_datasets as tfds
@@ -180,14 +211,6 @@ def _prepare(builder: Any, name: str) -> None:
     try:
         with contextlib.redirect_stdout(sys.stderr):
             builder.download_and_prepare(file_format=_FORMAT)
-    # Anything may happen: no network, a file that only its owner may fetch, a library of one data
-    # set alone.
-    except Exception as error:
-        needs = "; some data sets can be prepared only where TensorFlow is installed"
-        raise DataError(
-            f"TensorFlow Datasets could not prepare {name} in {builder.data_dir}: {error}"
-            + (needs if isinstance(error, ImportError) else "")
-        ) from error
     finally:
         tfds.enable_progress_bar()
 

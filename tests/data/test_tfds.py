@@ -1,6 +1,9 @@
 import builtins
 import logging
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -143,6 +146,30 @@ def test_a_data_set_is_prepared_by_its_name_once(tmp_path, monkeypatch, capsys):
     assert list(tmp_path.rglob("*.array_record*"))
     monkeypatch.setattr(room, "_prepare", None)
     check(open_split(Path("drawn_squares:1.0.0"), "train"), "train")
+
+
+def test_two_that_need_a_data_set_at_once_prepare_it_once(tmp_path, monkeypatch):
+    together, written = threading.Barrier(2), []
+
+    def slowly(self, split, generate=DrawnSquares._generate_examples):
+        written.append(split)
+        time.sleep(0.2)
+        yield from generate(self, split)
+
+    monkeypatch.setattr(DrawnSquares, "_generate_examples", slowly)
+    monkeypatch.setattr(
+        tfds, "builder", lambda name, **more: DrawnSquares(data_dir=tmp_path, **more)
+    )
+
+    def known(**kind):
+        together.wait(60)
+        return ["drawn_squares"]
+
+    monkeypatch.setattr(tfds, "list_builders", known)
+    with ThreadPoolExecutor(2) as pool:
+        for samples in pool.map(lambda _: open_split("drawn_squares", "val"), range(2)):
+            check(samples, "test")
+    assert sorted(written) == ["test", "train"]
 
 
 def test_what_cannot_be_prepared_says_why(tmp_path, monkeypatch):
