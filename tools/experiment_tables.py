@@ -17,6 +17,7 @@ from isozoo.experiments import (
     Results,
     Row,
     Table,
+    noise,
     read_results,
     read_table,
     table_names,
@@ -50,37 +51,43 @@ def accuracies(name: str) -> str:
 
 def _cell(row: Row, column: str, cell: CellResult | None) -> str:
     """Return for instance `45.1 ± 0.6 (3) [70.45]`."""
-    if cell is None:
-        return "not run"
-    spread = "" if cell.spread is None else f" ± {100 * cell.spread:.1f} ({len(cell.runs)})"
-    failed = "" if cell.learned else ", no better than guessing"
-    diverged = sum(run.top1 is None for run in cell.runs)
-    failed = f", {diverged} diverged" if diverged else failed
     paper = row.published.get(column)
     beside = "" if paper is None else f" [{paper:.2f}]" if paper else " [fails]"
-    return f"{100 * cell.mean:.1f}{spread}{failed}{beside}"
+    return f"{'not run' if cell is None else cell}{beside}"
 
 
 def claims(name: str) -> str:
-    """Return what became of each claim of a table."""
+    """Return what became of each claim of a table, and who makes them."""
     results = found(name)
     if results is None:
         return NOT_RUN
-    return table(
+    described = read_table(name)
+    rows = table(
         "claim|difference in points:|outcome",
         (
-            (
-                verdict.claim.says,
-                "" if verdict.difference is None else _points(verdict.difference, verdict.error),
-                verdict.outcome,
-            )
-            for verdict in verdicts(read_table(name), results.cells())
+            (verdict.claim.says, _points(verdict.difference, verdict.margin), verdict.outcome)
+            for verdict in verdicts(described, results.cells())
         ),
     )
+    return f"Claimed by: {described.claimed}.\n\n{rows}"
 
 
-def _points(difference: float, error: float | None) -> str:
-    return f"{difference:+.1f}" + ("" if error is None else f" ± {error:.1f}")
+def _points(difference: float | None, margin: float | None) -> str:
+    if difference is None:
+        return ""
+    return f"{difference:+.1f}" + ("" if margin is None else f" ± {margin:.1f}")
+
+
+def noise_of(name: str) -> str:
+    """Return the deviation between seeds that the verdicts of a table rest on."""
+    results = found(name)
+    deviation = noise(results.cells().values()) if results else None
+    if deviation is None:
+        return ""
+    return (
+        f" Deviation between seeds: {100 * deviation.deviation:.1f} points, from "
+        f"{deviation.freedom} degrees of freedom."
+    )
 
 
 def setting(name: str) -> str:
@@ -94,18 +101,26 @@ def setting(name: str) -> str:
 
 
 def _runs(described: Table, results: Results) -> str:
-    runs, about = results.runs, results.machine
+    runs = results.runs
     several = {len(cell.runs) for cell in results.cells().values() if len(cell.runs) > 1}
     seeds = f", up to {max(several)} seeds a cell" if several else ", one seed a cell"
-    return (
+    machines = {f"{run.machine['cores']} cores of {run.machine['processor']}" for run in runs}
+    counts = {f"{run.dataset} ({run.training_images:,} to train on)" for run in runs}
+    text = (
         f"{len(runs)} runs{seeds}, {sum(run.seconds for run in runs) / 3600:.1f} hours of training "
-        f"on {about['cores']} cores of {about['processor']}, images: {results.dataset} "
-        f"({runs[0].images:,} to validate)."
+        f"on {' and '.join(sorted(machines))}; images: {', '.join(sorted(counts))}."
     )
+    return text + noise_of(described.name)
+
+
+def chosen(name: str) -> str:
+    """Return what isozoo chose of a table's paper scale where the authors' files say nothing."""
+    rows = [(row.title, row.chosen) for row in read_table(name).rows if row.chosen]
+    return table("network|chosen here at the paper scale", rows)
 
 
 REGIONS: dict[str, Callable[[], str]] = {
     f"{kind}-{name}": functools.partial(made, name)
     for name in table_names()
     for kind, made in (("experiment", accuracies), ("claims", claims), ("setting", setting))
-}
+} | {"chosen-depth": functools.partial(chosen, "depth")}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from isozoo.cli import output, train
 from isozoo.cli.arguments import positive
+from isozoo.experiments.claims import UNMEASURED
 from isozoo.training.distribute import STRATEGIES
 
 if TYPE_CHECKING:
@@ -23,9 +26,9 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     """Add the command's parser."""
     parser = commands.add_parser(
         "reproduce",
-        help="run a table of the paper",
-        description="Run a table of the paper, or some of its rows, and compare with it. Without a "
-        "table, list them. What was run already is not run again; a run that was stopped goes on.",
+        help="run an experiment of the paper",
+        description="Run one of the paper's experiments, or some of its rows, and compare. Without "
+        "a table, list them. What was run is not run again; a run that was stopped goes on.",
     )
     parser.add_argument(
         "table", nargs="?", metavar="TABLE", help="a table's name, or a file like isozoo's own"
@@ -92,18 +95,45 @@ def run(args: argparse.Namespace) -> int:
         for path in write_recipes(plan):
             print(path)
         return 0
+    picture = plan.folder / PLOT if importlib.util.find_spec("matplotlib") else None
+    if picture is None:
+        output.remark("no picture without matplotlib: python -m pip install 'isozoo[train]'")
+
+    def tell(done: int, wanted: int, result: RunResult, so_far: Results) -> None:
+        _tell(done, wanted, result)
+        if picture:
+            plot(so_far, plan.read(), picture)
+
     try:
-        results = collect(plan) if args.collect else reproduce(plan, args.jobs, _tell)
+        results = collect(plan) if args.collect else reproduce(plan, args.jobs, tell)
     except TrainingInterrupted as stopped:
         output.remark(str(stopped))
         return train.STOPPED
-    if args.json:
-        output.print_json(results.to_json())
-    else:
-        _print_table(plan.read(), results)
-    if results.runs:
-        output.remark(f"drew {plot(results, plan.read(), plan.folder / PLOT)}")
+    _show(plan.read(), results, args.json)
+    if results.runs and picture:
+        output.remark(f"drew {plot(results, plan.read(), picture)}")
     return 0
+
+
+def _show(table: Table, results: Results, as_json: bool) -> None:
+    """Print what was measured, and what became of the claims."""
+    from isozoo.experiments import verdicts
+
+    found = verdicts(table, results.cells())
+    if as_json:
+        judged = [dataclasses.asdict(verdict) for verdict in found]
+        output.print_json(results.to_json() | {"verdicts": judged})
+        return
+    _print_table(table, results)
+    shown = output.table("CLAIM", "POINTS", "OUTCOME", right=("POINTS",))
+    for verdict in found:
+        if verdict.outcome != UNMEASURED:
+            points = "" if verdict.difference is None else f"{verdict.difference:+.1f}"
+            margin = "" if verdict.margin is None else f" ± {verdict.margin:.1f}"
+            shown.add_row(verdict.claim.says, points + margin, verdict.outcome)
+    if shown.row_count:
+        output.console().print()
+        output.console().print(shown)
 
 
 def _list(names: list[str], as_json: bool) -> int:
@@ -149,10 +179,7 @@ def _print_table(table: Table, results: Results) -> None:
 
 
 def _cell(row: Row, column: str, cell: CellResult | None) -> str:
-    """Return mean, spread, number of runs and the paper's figure as text."""
-    if cell is None:
-        return ""
-    spread = "" if cell.spread is None else f" ± {100 * cell.spread:.1f} ({len(cell.runs)})"
+    """Return what was measured of a cell, and the paper's figure in brackets."""
     paper = row.published.get(column)
     beside = "" if paper is None else f" [{paper:.1f}]" if paper else " [fails]"
-    return f"{100 * cell.mean:.1f}{spread}{beside}"
+    return "" if cell is None else f"{cell}{beside}"

@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from isozoo.experiments.claims import Verdict, verdicts
+    from isozoo.experiments.claims import Noise, Verdict, noise, verdicts
     from isozoo.experiments.plots import plot
     from isozoo.experiments.results import CellResult, Results, RunResult, read_results
     from isozoo.experiments.runner import Plan, collect, reproduce, write_recipes
@@ -26,6 +26,7 @@ _HOME = {
     "CellResult": "results",
     "Claim": "table",
     "Column": "table",
+    "Noise": "claims",
     "Plan": "runner",
     "Results": "results",
     "Row": "table",
@@ -34,6 +35,7 @@ _HOME = {
     "Table": "table",
     "Verdict": "claims",
     "collect": "runner",
+    "noise": "claims",
     "plot": "plots",
     "read_results": "results",
     "read_table": "table",
@@ -48,6 +50,7 @@ __all__ = [
     "CellResult",
     "Claim",
     "Column",
+    "Noise",
     "Plan",
     "Results",
     "Row",
@@ -56,6 +59,7 @@ __all__ = [
     "Table",
     "Verdict",
     "collect",
+    "noise",
     "plot",
     "read_results",
     "read_table",

@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tomli_w
 
-from isozoo.data import InMemoryImages, open_split
-from isozoo.data.samples import Samples
+from isozoo.benchmark.machine import machine, versions
+from isozoo.data import open_split
+from isozoo.data.samples import Samples, shrunk
 from isozoo.errors import ExperimentError
 from isozoo.experiments.results import DIVERGED, FINISHED, RunResult
+from isozoo.experiments.table import settings_hash
 from isozoo.files import atomic_write
 from isozoo.models.manifest import LOG
 from isozoo.models.provenance import read_log
@@ -66,33 +69,35 @@ class Job:
         return self.out / self.name
 
     @property
-    def text(self) -> str:
-        """The recipe as TOML."""
-        return tomli_w.dumps(self.settings)
-
-    @property
-    def recipe(self) -> Path:
-        """Where the recipe is written."""
-        return self.out / RECIPES / f"{self.name}.toml"
+    def dataset(self) -> str:
+        """The data set without its folder."""
+        return Path(self.data).name if Path(self.data).exists() else self.data
 
     def outcome(self) -> RunResult | None:
         """Return what it came to if it was done before.
 
         Raises:
-            ExperimentError: Its folder holds a run with other settings.
+            ExperimentError: Its folder holds a run with other settings or of another data set.
         """
-        if self.recipe.is_file() and self.recipe.read_text("utf-8") != self.text:
-            raise ExperimentError(
-                f"{self.folder} was run with other settings than its table has now; remove it and "
-                f"{self.recipe}, or give another --out"
-            )
-        return read_outcome(self.folder / OUTCOME) if (self.folder / OUTCOME).is_file() else None
+        path = self.folder / OUTCOME
+        if not path.is_file():
+            return None
+        found = read_outcome(path)
+        now = {"settings": settings_hash(self.settings), "dataset": self.dataset}
+        for key, value in now.items():
+            if getattr(found, key) != value:
+                raise ExperimentError(
+                    f"{self.folder} was run with another {key.removesuffix('s')} "
+                    f"({getattr(found, key)}, now {value}); remove it, or give another --out"
+                )
+        return found
 
     def write_recipe(self) -> Path:
         """Write the recipe, and return where."""
-        self.recipe.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(self.recipe, self.text)
-        return self.recipe
+        path = self.out / RECIPES / f"{self.name}.toml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(path, tomli_w.dumps(self.settings))
+        return path
 
     def run(self) -> RunResult:
         """Train, or go on where an earlier process was stopped, and note what came of it.
@@ -100,21 +105,21 @@ class Job:
         Raises:
             TrainingInterrupted: A signal asked to stop; the next call goes on.
         """
-        self.write_recipe()
+        recipe = self.write_recipe()
         self.folder.mkdir(exist_ok=True)
         with _output_to(self.folder / OUTPUT):
-            result = self._train()
+            result = self._train(recipe)
         atomic_write(self.folder / OUTCOME, json.dumps(dataclasses.asdict(result), indent=1))
         # They serve to go on, which there is nothing left of.
         shutil.rmtree(self.folder / CHECKPOINTS, ignore_errors=True)
         keras.backend.clear_session()
         return result
 
-    def _train(self) -> RunResult:
+    def _train(self, recipe: Path) -> RunResult:
         samples = _samples(self.data, self.settings.get("cache"))
         found: dict[str, Any] = {"outcome": FINISHED}
         try:
-            run = train(self.recipe, samples, self.out, resume=True, strategy=self.strategy)
+            run = train(recipe, samples, self.out, resume=True, strategy=self.strategy)
             found |= {name: run.metrics[name] for name in ("top1", "top5", "images")}
         except DivergedError as error:
             found |= {"outcome": DIVERGED, "reason": str(error).replace(f"{self.out}/", "")}
@@ -126,6 +131,12 @@ class Job:
             column=self.column,
             seed=self.seed,
             model=self.settings["model"]["name"],
+            settings=settings_hash(self.settings),
+            dataset=self.dataset,
+            training_images=len(samples["train"]),
+            strategy=self.strategy,
+            machine={key: value for key, value in machine().items() if key != "load"},
+            versions=versions(),
             epochs=len(log),
             seconds=round(sum(epoch["seconds"] for epoch in log), 1),
             training_accuracy=last.get("accuracy"),
@@ -146,23 +157,49 @@ def read_outcome(path: Path) -> RunResult:
         return RunResult(**json.loads(path.read_text("utf-8")))
     except (ValueError, TypeError) as error:
         raise ExperimentError(
-            f"{path} is damaged ({error}); remove it, and the run goes on from its last checkpoint"
+            f"{path} is damaged ({error}); remove the folder {path.parent} to run it anew"
         ) from error
+
+
+class DecodedOnce:
+    """Samples that are decoded when they are first asked for, and then stay in memory.
+
+    A damaged one stays damaged, for whoever reads it to pass over.
+
+    Args:
+        samples: The samples.
+        short_side: Side to which they are shrunk; None for none.
+    """
+
+    def __init__(self, samples: Samples, short_side: int | None):
+        self.classes: tuple[str, ...] = samples.classes
+        self.labels: np.ndarray = samples.labels
+        self._samples, self._short_side = samples, short_side
+        self._decoded: dict[int, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def image(self, index: int) -> np.ndarray:
+        """Return the uint8 pixels `(height, width, 3)` of one sample."""
+        found = self._decoded.get(index)
+        if found is None:
+            found = self._samples.image(index)
+            if self._short_side is not None:
+                found = shrunk(found, self._short_side)
+            self._decoded[index] = found
+        return found
 
 
 @functools.lru_cache(maxsize=1)
 def _samples(data: str, cache: int | None) -> dict[str, Samples]:
     """Return the data set's splits; with a cache, decoded once for all jobs of this process."""
-    from isozoo.data.samples import cache_images
-
-    found: dict[str, Samples] = {split: open_split(data, split) for split in ("train", "val")}
-    if cache is not None:
-        found["train"] = cache_images(found["train"], cache)
-        validation = found["val"]
-        # As they are: how much they are shrunk would show in the accuracy.
-        images = [validation.image(index) for index in range(len(validation))]
-        found["val"] = InMemoryImages(images, validation.labels, validation.classes)
-    return found
+    found = {split: open_split(data, split) for split in ("train", "val")}
+    if cache is None:
+        return found
+    # Those to validate on stay as they are: how much they are shrunk would show in the accuracy.
+    sides = {"train": cache, "val": None}
+    return {split: DecodedOnce(samples, sides[split]) for split, samples in found.items()}
 
 
 def _chance(samples: Samples) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from isozoo.errors import DataError, MissingExtraError
 from isozoo.experiments.results import CellResult, Results
@@ -15,7 +15,8 @@ def plot(results: Results, table: Table, path: str | os.PathLike[str]) -> Path:
     """Draw the accuracies of an experiment, with the standard deviation between seeds.
 
     A table with several columns has a line for each row, one with a single column has bars. Beside
-    it stand the paper's figures, where it has any.
+    it stand the paper's figures, where it has any. A cross marks a cell none of whose runs learned,
+    and one that the paper says fails.
 
     Args:
         results: What was measured.
@@ -44,7 +45,8 @@ def plot(results: Results, table: Table, path: str | os.PathLike[str]) -> Path:
     figure = Figure(figsize=(6.2 * panels, 4.6), layout="constrained")
     axes, *more = figure.subplots(1, panels, squeeze=False)[0]
     draw(axes, table, shown, cells)
-    axes.set_title(f"measured here, {results.scale} scale, {results.dataset}", fontsize=10)
+    images = ", ".join(sorted({run.dataset for run in results.runs}))
+    axes.set_title(f"measured here, {results.scale} scale, {images}", fontsize=10)
     for beside in more:
         draw(beside, table, shown, None)
         beside.set_title("the paper, ImageNet", fontsize=10)
@@ -59,13 +61,21 @@ def plot(results: Results, table: Table, path: str | os.PathLike[str]) -> Path:
 Cells = dict[tuple[str, str], CellResult]
 
 
-def _value(row: Row, column: str, cells: Cells | None) -> tuple[float, float] | None:
-    """Return accuracy and spread in per cent; of the paper without cells; None if there is none."""
+class Point(NamedTuple):
+    """What is drawn of a cell: accuracy and spread in per cent, and whether it failed."""
+
+    mean: float
+    spread: float
+    failed: bool
+
+
+def _point(row: Row, column: str, cells: Cells | None) -> Point | None:
+    """Return a cell's point; of the paper without cells; None if there is none."""
     if cells is None:
         found = row.published.get(column)
-        return (found, 0.0) if found is not None else None
+        return None if found is None else Point(found, 0.0, not found)
     cell = cells.get((row.name, column))
-    return (100 * cell.mean, 100 * (cell.spread or 0.0)) if cell else None
+    return cell and Point(100 * cell.mean, 100 * (cell.spread or 0.0), not cell.learned)
 
 
 def _lines(axes: Any, table: Table, rows: list[Row], cells: Cells | None) -> None:
@@ -73,27 +83,36 @@ def _lines(axes: Any, table: Table, rows: list[Row], cells: Cells | None) -> Non
     if cells is not None:
         names = [name for name in names if any(key[1] == name for key in cells)]
     for number, row in enumerate(rows):
-        found = [(place, _value(row, name, cells)) for place, name in enumerate(names)]
-        points = [(place, *value) for place, value in found if value]
-        if not points:
-            continue
-        places, means, spreads = zip(*points, strict=True)
+        found = [(place, _point(row, name, cells)) for place, name in enumerate(names)]
+        points = [(place, point) for place, point in found if point]
+        trained = [(place, *point[:2]) for place, point in points if not point.failed]
+        places, means, spreads = zip(*trained, strict=True) if trained else ((), (), ())
         axes.errorbar(
             places, means, spreads, label=row.title, color=f"C{number}", capsize=3, marker="o",
             markersize=4, linewidth=2.2 if row.headline else 1.0,
             linestyle="-" if row.headline else "--",
         )  # fmt: skip
+        failed = [(place, point.mean) for place, point in points if point.failed]
+        if failed:
+            axes.scatter(*zip(*failed, strict=True), color=f"C{number}", marker="x")
     axes.set_xticks(range(len(names)), names)
-    axes.set(xlabel=table.varies, ylabel="top-1 accuracy in %", ylim=(0, None))
+    axes.set(xlabel=table.varies, ylabel="top-1 accuracy in %", ylim=(-2, None))
     axes.grid(alpha=0.3)
 
 
 def _bars(axes: Any, table: Table, rows: list[Row], cells: Cells | None) -> None:
     (column,) = table.columns
-    values = [_value(row, column.name, cells) or (0.0, 0.0) for row in rows]
-    means, spreads = zip(*values, strict=True)
-    bars = axes.barh(range(len(rows)), means, xerr=spreads, capsize=3, color="C0", ecolor="0.25")
-    axes.bar_label(bars, [f" {mean:.1f}" for mean in means])
+    points = [_point(row, column.name, cells) or Point(0.0, 0.0, True) for row in rows]
+    means = [point.mean for point in points]
+    bars = axes.barh(
+        range(len(rows)),
+        means,
+        xerr=[point.spread for point in points],
+        capsize=3,
+        color=["C7" if point.failed else "C0" for point in points],
+        ecolor="0.25",
+    )
+    axes.bar_label(bars, [f" {p.mean:.1f}{' ✗' if p.failed else ''}" for p in points], padding=4)
     axes.set_yticks(range(len(rows)), [row.title for row in rows])
     axes.invert_yaxis()
-    axes.set(xlabel="top-1 accuracy in %", xlim=(0, 1.15 * max(*means, 1.0)))
+    axes.set(xlabel="top-1 accuracy in %", xlim=(0, 1.18 * max(*means, 1.0)))

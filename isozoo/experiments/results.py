@@ -17,17 +17,25 @@ from isozoo.files import atomic_write
 RESULTS = "results.json"
 #: Keys of a run's `outcome`.
 FINISHED, DIVERGED = "finished", "diverged"
+#: A network has learned if its accuracy is above this many times that of guessing.
+LEARNED = 1.5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """What one run came to.
+    """What one run came to, and where.
 
     Args:
         row: Name of its row.
         column: Name of its column.
         seed: Its seed.
         model: Name of the network.
+        settings: Hash of the recipe's settings, see `isozoo.experiments.table.settings_hash`.
+        dataset: The data set as the user named it, without its folder.
+        training_images: Training images.
+        strategy: Devices, as `train` takes it.
+        machine: Processor, cores and threads.
+        versions: Versions of isozoo and of what computed.
         outcome: `finished`, or `diverged` where the loss was no number.
         epochs: Finished epochs.
         seconds: That they took, without reading the images and the last measurement.
@@ -45,6 +53,12 @@ class RunResult:
     column: str
     seed: int
     model: str
+    settings: str
+    dataset: str
+    training_images: int
+    strategy: str
+    machine: Mapping[str, Any]
+    versions: Mapping[str, str]
     outcome: str
     epochs: int
     seconds: float
@@ -59,8 +73,8 @@ class RunResult:
 
     @property
     def learned(self) -> bool:
-        """Whether it finished, better than guessing by half."""
-        return self.top1 is not None and self.top1 > 1.5 * self.chance
+        """Whether it finished, with more than `LEARNED` times the accuracy of guessing."""
+        return self.top1 is not None and self.top1 > LEARNED * self.chance
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,14 +85,6 @@ class CellResult:
         row: Name of the row.
         column: Name of the column.
         runs: The runs, by seed.
-
-    Example:
-        >>> def run(seed, top1):
-        ...     return RunResult(row="isonet", column="18", seed=seed, model="isonet-18",
-        ...                      outcome="finished", epochs=1, seconds=1.0, top1=top1, chance=0.1)
-        >>> cell = CellResult("isonet", "18", (run(0, 0.5), run(1, 0.7)))
-        >>> round(cell.mean, 3), round(cell.spread, 3), cell.learned
-        (0.6, 0.141, 2)
     """
 
     row: str
@@ -102,8 +108,25 @@ class CellResult:
 
     @property
     def learned(self) -> int:
-        """Number of runs that did better than guessing."""
+        """Number of runs that learned, see `RunResult.learned`."""
         return sum(run.learned for run in self.runs)
+
+    @property
+    def diverged(self) -> int:
+        """Number of runs whose loss was no number."""
+        return sum(run.outcome == DIVERGED for run in self.runs)
+
+    def __str__(self) -> str:
+        """Return mean ± spread in per cent, the number of runs, and how many did not learn."""
+        spread = "" if self.spread is None else f" ± {100 * self.spread:.1f} ({len(self.runs)})"
+        failed = {"diverged": self.diverged, "not learned": len(self.runs) - self.learned}
+        failed["not learned"] -= self.diverged
+        told = "; ".join(
+            what if len(self.runs) == 1 else f"{count} {what}"
+            for what, count in failed.items()
+            if count
+        )
+        return f"{100 * self.mean:.1f}{spread}" + (f", {told}" if told else "")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -113,18 +136,12 @@ class Results:
     Args:
         table: Name of the table.
         scale: Name of the scale.
-        runs: The runs.
-        dataset: Where the images were from, as the user gave it, without its folder.
-        machine: Processor, cores and threads.
-        versions: Versions of isozoo and what computes.
+        runs: The runs, in the table's order.
     """
 
     table: str
     scale: str
     runs: tuple[RunResult, ...]
-    dataset: str
-    machine: Mapping[str, Any]
-    versions: Mapping[str, str]
 
     def cells(self) -> dict[tuple[str, str], CellResult]:
         """Return what was measured of each cell, by the names of row and column."""

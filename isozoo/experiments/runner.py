@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from isozoo.benchmark.machine import THREADS, machine, versions
+from isozoo.benchmark.machine import THREADS
 from isozoo.errors import ExperimentError
 from isozoo.experiments.job import OUTCOME, Job, read_outcome
+from isozoo.experiments.process import heed_only_termination
 from isozoo.experiments.results import RESULTS, Results, RunResult
-from isozoo.experiments.table import Table, read_table
+from isozoo.experiments.table import Column, Table, read_table, settings_hash
 from isozoo.training.interrupt import StopRequest, TrainingInterrupted
 
-#: Told after each run how many are done, of how many, and what this one came to.
-Told = Callable[[int, int, RunResult], None]
+#: Told after each run how many are done, of how many, what this one came to, and all so far.
+Told = Callable[[int, int, RunResult, Results], None]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -97,10 +100,11 @@ def reproduce(plan: Plan, jobs: int = 1, told: Told | None = None) -> Results:
     Raises:
         UnknownNameError: There is no such table, scale, row or column.
         RecipeError: The table makes a recipe that cannot be trained.
-        DataError: The data set is not there.
+        DataError: The data set is not there. What one run raises ends the others, too, which go on
+            from their checkpoints when the call is repeated.
         TrainingInterrupted: A signal asked to stop; the same call goes on.
-        ExperimentError: A run's folder holds one with other settings, or a process ended without
-            a result; what it said is in the run's folder.
+        ExperimentError: The folder holds a run with other settings or data, or a process ended
+            without a result; what it said is in the run's folder.
         ValueError: `jobs` is less than 1, or more than 1 with a strategy that takes all devices.
     """
     if jobs < 1:
@@ -113,11 +117,13 @@ def reproduce(plan: Plan, jobs: int = 1, told: Told | None = None) -> Results:
     wanted = plan.jobs()
     left = [job for job in wanted if job.outcome() is None]
     done = len(wanted) - len(left)
+    # What lies there already is looked at before anything is trained.
+    collect(plan)
     for result in _run(left, jobs):
         done += 1
-        collect(plan)
+        found = collect(plan)
         if told:
-            told(done, len(wanted), result)
+            told(done, len(wanted), result, found)
     return collect(plan)
 
 
@@ -137,42 +143,63 @@ def write_recipes(plan: Plan) -> list[Path]:
 
 
 def collect(plan: Plan) -> Results:
-    """Return what all runs in a plan's folder came to, and write it to its `results.json`."""
+    """Return what all runs in a plan's folder came to, and write it to its `results.json`.
+
+    Args:
+        plan: Says which folder and scale; rows, columns and seeds do not matter.
+
+    Raises:
+        ExperimentError: A run is not one of the table as it is now, or they are of different data.
+    """
     table = plan.read()
-    rows, columns = ([item.name for item in items] for items in (table.rows, table.columns))
-    runs = [read_outcome(path) for path in plan.folder.glob(f"*/{OUTCOME}")]
-    runs.sort(key=lambda run: (rows.index(run.row), columns.index(run.column), run.seed))
-    dataset = plan.data or table.scales[plan.scale].dataset
-    results = Results(
-        table=table.name,
-        scale=plan.scale,
-        runs=tuple(runs),
-        dataset=Path(dataset).name if Path(dataset).exists() else dataset,
-        machine={key: value for key, value in machine().items() if key != "load"},
-        versions=versions(),
-    )
+    places = {
+        (cell.row.name, cell.column.name): (number, cell)
+        for number, cell in enumerate(table.cells(plan.scale, columns=_names(table.columns)))
+    }
+    runs = []
+    for path in sorted(plan.folder.glob(f"*/{OUTCOME}")):
+        run = read_outcome(path)
+        _, cell = places.get((run.row, run.column), (0, None))
+        if cell is None or settings_hash(cell.recipe(run.seed)) != run.settings:
+            raise ExperimentError(
+                f"{path.parent} is no run of '{table.name}' as the table is now; move it elsewhere"
+            )
+        runs.append(run)
+    sets = {(run.dataset, run.training_images) for run in runs}
+    if len(sets) > 1:
+        told = ", ".join(f"{name} with {count:,} training images" for name, count in sorted(sets))
+        raise ExperimentError(
+            f"the runs in {plan.folder} are of different data ({told}); move those of one elsewhere"
+        )
+    runs.sort(key=lambda run: (places[run.row, run.column][0], run.seed))
+    results = Results(table=table.name, scale=plan.scale, runs=tuple(runs))
     plan.folder.mkdir(parents=True, exist_ok=True)
     results.write(plan.folder / RESULTS)
     return results
 
 
+def _names(columns: Sequence[Column]) -> list[str]:
+    return [column.name for column in columns]
+
+
 def _run(left: Sequence[Job], jobs: int) -> Iterator[RunResult]:
-    """Yield results as they come; what has not begun is given up if one fails or is stopped."""
+    """Yield results as they come; if one fails or is stopped, the others are stopped as well."""
     if not left:
         return
-    threads = str(max(1, (os.cpu_count() or 1) // jobs))
-    for name in THREADS:
-        os.environ.setdefault(name, threads)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    others = set(multiprocessing.active_children())
     # A process that is forked from one with TensorFlow in it does not get through.
     context = multiprocessing.get_context("spawn")
-    with StopRequest() as request, ProcessPoolExecutor(jobs, mp_context=context) as pool:
+    with (
+        _environment(jobs),
+        StopRequest() as request,
+        ProcessPoolExecutor(jobs, context, heed_only_termination) as pool,
+    ):
         pending = {pool.submit(job.run) for job in left}
         try:
             while pending:
                 done, pending = wait(pending, timeout=_EVERY, return_when=FIRST_COMPLETED)
                 if request.signal:
-                    _stop()
+                    _stop(others)
                 yield from (future.result() for future in done)
         except BrokenProcessPool as error:
             if request.signal:
@@ -182,7 +209,10 @@ def _run(left: Sequence[Job], jobs: int) -> Iterator[RunResult]:
                 "command to go on, with fewer --jobs"
             ) from error
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            for future in pending:
+                future.cancel()
+            if pending:
+                _stop(others)
 
 
 #: Seconds between two looks at whether a signal has come.
@@ -190,7 +220,26 @@ _EVERY = 0.5
 _STOPPED = "stopped by {}; repeat the command to go on"
 
 
-def _stop() -> None:
-    """End the processes: one that trains saves what it has first, one that does not is done."""
+def _stop(others: Collection[BaseProcess]) -> None:
+    """End the pool's processes: one that trains saves what it has first.
+
+    Args:
+        others: Processes that are not the pool's.
+    """
     for process in multiprocessing.active_children():
-        process.terminate()
+        if process not in others:
+            process.terminate()
+
+
+@contextlib.contextmanager
+def _environment(jobs: int) -> Iterator[None]:
+    """Give each process its part of the cores, unless the user has said how many."""
+    threads = str(max(1, (os.cpu_count() or 1) // jobs))
+    wanted = dict.fromkeys(THREADS, threads) | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    added = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)

@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import hashlib
+import json
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from isozoo.errors import RecipeError, check_fields, unknown
+from isozoo.models.architecture import architecture
+from isozoo.models.parts import residual_scaling
 from isozoo.training.recipe import Recipe
 
 Settings = Mapping[str, Any]
 _FOLDER = Path(__file__).with_name("tables")
+_SCALES = Path(__file__).with_name("scales.toml")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,33 +72,50 @@ class Row:
         title: As the paper calls it.
         headline: Whether the experiment is about it, so that it is run with more seeds.
         recipe: Settings of its cells; `{column}` and `{variant}` in the name of the model stand for
-            the column's name and the scale's variant.
+            the column's name and the scale's variant, and `model.residual_scaling` for a key of
+            `isozoo.models.parts.RESIDUAL_SCALINGS`.
         scales: More settings for single scales.
         published: The paper's accuracy in per cent, by the column's name; 0 where the paper says
             that the network does not train.
+        chosen: What isozoo chose of the paper scale where the authors' files say nothing.
     """
 
     name: str
     title: str
     recipe: Settings
     headline: bool = False
+    chosen: str = ""
     scales: Mapping[str, Settings] = dataclasses.field(default_factory=dict)
     published: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Claim:
-    """One cell is better than another, says the paper.
+    """That one cell is better than another, that one trains, or that one does not.
 
     Args:
         says: The claim in words.
-        better: Names of the row and the column of the better cell.
-        than: Likewise of the other.
+        better: Row and column of the better cell, together with `than`.
+        than: Row and column of the other.
+        trains: Row and column of a cell that is said to train.
+        fails: Row and column of a cell that is said not to.
     """
 
     says: str
-    better: tuple[str, str]
-    than: tuple[str, str]
+    better: tuple[str, str] | None = None
+    than: tuple[str, str] | None = None
+    trains: tuple[str, str] | None = None
+    fails: tuple[str, str] | None = None
+
+    @property
+    def cells(self) -> dict[str, tuple[str, str]]:
+        """Rows and columns that are named, by what is said of them."""
+        found = {name: getattr(self, name) for name in ("better", "than", "trains", "fails")}
+        return {name: cell for name, cell in found.items() if cell is not None}
+
+
+#: What a claim may name together.
+_CLAIMS = ({"better", "than"}, {"trains"}, {"fails"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +163,8 @@ class Table:
         title: What it asks.
         about: What is done, in a few sentences.
         source: Where the paper's figures are from; empty where there are none.
-        claims: What the paper says of its cells.
+        claims: What is said of its cells.
+        claimed: Who says so.
         varies: What the columns are called, such as `depth`.
         columns: The columns.
         rows: The rows.
@@ -164,6 +188,7 @@ class Table:
     scales: Mapping[str, Scale]
     source: str = ""
     claims: tuple[Claim, ...] = ()
+    claimed: str = "the paper"
 
     def cells(
         self,
@@ -201,10 +226,29 @@ class Table:
             row.scales.get(scale, {}),
         ):
             settings = merged(settings, more)
-        name = settings["model"]["name"].format(
-            column=column.name, variant=self.scales[scale].variant
-        )
-        return merged(settings, {"model": {"name": name}, "dataset": self.scales[scale].dataset})
+        model = dict(settings["model"])
+        model["name"] = model["name"].format(column=column.name, variant=self.scales[scale].variant)
+        scaling = model.pop("residual_scaling", None)
+        if scaling is not None:
+            model |= residual_scaling(scaling, architecture(model["name"]).branches)
+        return {**settings, "model": model, "dataset": self.scales[scale].dataset}
+
+
+#: Settings of a recipe that are notes, or names.
+_NOTES = ("title", "dataset", "tag")
+
+
+def settings_hash(settings: Settings) -> str:
+    """Return what is the same for two recipes that train alike.
+
+    Example:
+        >>> settings_hash({"title": "a", "seed": 1}) == settings_hash({"title": "b", "seed": 1})
+        True
+        >>> settings_hash({"seed": 1}) == settings_hash({"seed": 2})
+        False
+    """
+    said = {key: value for key, value in settings.items() if key not in _NOTES}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def merged(settings: Settings, changes: Settings) -> dict[str, Any]:
@@ -256,25 +300,81 @@ def read_table(name: str) -> Table:
 def table_from_dict(settings: Settings) -> Table:
     """Build a table from nested settings, as TOML gives them.
 
+    A scale that `extends` one of isozoo's own, `"small"` or `"paper"`, says only what differs.
+
     Raises:
-        RecipeError: A key is missing or unknown.
+        RecipeError: A key is missing or unknown, a name is there twice, or a claim or a published
+            figure is about a cell that is not there.
     """
     made = _built(Table, settings, "table")
-    columns = tuple(_built(Column, column, "columns") for column in made.columns)
-    rows = tuple(_built(Row, row, "rows") for row in made.rows)
-    scales = {name: _built(Scale, scale, f"scales.{name}") for name, scale in made.scales.items()}
-    claims = tuple(_claim(claim) for claim in made.claims)
-    return dataclasses.replace(made, columns=columns, rows=rows, scales=scales, claims=claims)
+    made = dataclasses.replace(
+        made,
+        columns=tuple(_built(Column, column, "columns") for column in made.columns),
+        rows=tuple(_built(Row, row, "rows") for row in made.rows),
+        scales={name: _scale(name, scale) for name, scale in made.scales.items()},
+        claims=tuple(_built(Claim, claim, "claims") for claim in made.claims),
+    )
+    _check(made)
+    return made
 
 
-def _claim(settings: Any) -> Claim:
-    made = _built(Claim, settings, "claims")
-    return dataclasses.replace(made, better=tuple(made.better), than=tuple(made.than))
+def _scale(name: str, settings: Settings) -> Scale:
+    shared = tomllib.loads(_SCALES.read_text("utf-8"))
+    own = dict(settings)
+    extended = own.pop("extends", None)
+    if extended is not None and extended not in shared:
+        raise RecipeError(str(unknown("scale to extend", extended, shared)))
+    return _built(Scale, merged(shared.get(extended, {}), own), f"scales.{name}")
 
 
 def _built(cls: Any, settings: Any, where: str) -> Any:
+    if not isinstance(settings, Mapping):
+        raise RecipeError(f"{where} must be tables of settings, got {settings!r}")
     check_fields(cls, settings, where, RecipeError)
-    return cls(**settings)
+    return cls(**{key: _frozen(value) for key, value in settings.items()})
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _check(table: Table) -> None:
+    """Refuse names that are there twice, and cells that are not there."""
+    names: dict[str, list[str]] = {
+        "row": [row.name for row in table.rows],
+        "column": [column.name for column in table.columns],
+    }
+    for kind, found in names.items():
+        for name, count in Counter(found).items():
+            if count > 1:
+                raise RecipeError(f"{count} {kind}s of {table.name} are called '{name}'")
+    for claim in table.claims:
+        if set(claim.cells) not in _CLAIMS:
+            raise RecipeError(
+                f"the claim '{claim.says}' of {table.name} must name `better` and `than`, or "
+                "`trains`, or `fails`"
+            )
+        for row, column in claim.cells.values():
+            if row not in names["row"] or column not in names["column"]:
+                raise RecipeError(
+                    f"the claim '{claim.says}' of {table.name} is about {row} {column}, which is "
+                    "not there"
+                )
+    for row in table.rows:
+        for column in set(row.published) - set(names["column"]):
+            raise RecipeError(f"{table.name} has no column {column}, which {row.name} published")
+        _check_name(table, row)
+
+
+def _check_name(table: Table, row: Row) -> None:
+    """Refuse a row without a network, or with a placeholder that nothing stands for."""
+    try:
+        str(row.recipe["model"]["name"]).format(column="", variant="")
+    except (KeyError, IndexError, TypeError) as error:
+        raise RecipeError(
+            f"row '{row.name}' of {table.name} must say model.name, in which {{column}} and "
+            f"{{variant}} are filled in; {error} is not known"
+        ) from None
 
 
 def _chosen(kind: str, items: tuple[Any, ...], names: Iterable[str] | None) -> list[Any]:

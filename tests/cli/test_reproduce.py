@@ -1,14 +1,17 @@
 """The command that runs the paper's tables."""
 
+import dataclasses
 import json
 
-from tests.experiments.conftest import TABLE
+from isozoo.experiments import read_table
+from isozoo.experiments.table import settings_hash
+from tests.experiments.conftest import TABLE, result
 
 
 def test_without_a_table_all_are_listed(isozoo_command):
-    result = isozoo_command("reproduce")
-    assert result.code == 0
-    assert "Accuracy against depth" in result.out
+    shown = isozoo_command("reproduce")
+    assert shown.code == 0
+    assert "Accuracy against depth" in shown.out
     listed = json.loads(isozoo_command("reproduce", "--json").out)
     assert {"depth", "ablation", "batch"} <= {table["name"] for table in listed}
 
@@ -16,13 +19,11 @@ def test_without_a_table_all_are_listed(isozoo_command):
 def test_what_was_run_is_shown_beside_the_paper(isozoo_command, tmp_path):
     table = tmp_path / "tiny.toml"
     table.write_text(TABLE)
-    folder = tmp_path / "out" / "tiny-small" / "isonet-8-seed0"
+    (cell,) = read_table(str(table)).cells("small", rows=["isonet"])
+    found = result("isonet", 0, 0.625, settings=settings_hash(cell.recipe(0)))
+    folder = tmp_path / "out" / "tiny-small" / "isonet-8-w8.isonet-8-seed0"
     folder.mkdir(parents=True)
-    outcome = {
-        "row": "isonet", "column": "8", "seed": 0, "model": "isonet-8-w8", "outcome": "finished",
-        "epochs": 1, "seconds": 1.0, "top1": 0.625, "chance": 0.1,
-    }  # fmt: skip
-    (folder / "outcome.json").write_text(json.dumps(outcome))
+    (folder / "outcome.json").write_text(json.dumps(dataclasses.asdict(found)))
     shown = isozoo_command("reproduce", table, "--collect", "--out", tmp_path / "out")
     assert shown.code == 0
     assert "ISONet   62.5 [70.0]" in shown.out
@@ -43,6 +44,6 @@ def test_recipes_can_be_trained_elsewhere(isozoo_command, tmp_path):
 
 
 def test_an_unknown_table_is_named(isozoo_command):
-    result = isozoo_command("reproduce", "dept")
-    assert result.code == 2
-    assert "did you mean 'depth'" in result.err
+    shown = isozoo_command("reproduce", "dept")
+    assert shown.code == 2
+    assert "did you mean 'depth'" in shown.err

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from isozoo.experiments import RunResult
+
 TABLE = """
 title = "Two tiny networks"
 about = "For the tests."
@@ -37,6 +39,22 @@ title = "far too fast"
 recipe = { model = { name = "vanilla-8-w{column}" } }
 scales = { small = { optimizer = { learning_rate = 1e30 } } }
 """
+
+
+#: What every run notes, whatever it came to.
+RUN = {
+    "column": "8", "model": "isonet-8-w8", "settings": "0", "dataset": "colours",
+    "training_images": 16, "strategy": "one", "machine": {"cores": 2, "processor": "any"},
+    "versions": {}, "outcome": "finished", "epochs": 1, "seconds": 1.0, "images": 4000,
+    "chance": 0.1,
+}  # fmt: skip
+
+
+def result(row: str, seed: int, top1: float | None, **more) -> RunResult:
+    """Return what a run might have come to."""
+    outcome = "diverged" if top1 is None else "finished"
+    found = {**RUN, "outcome": outcome, "row": row, "seed": seed, "top1": top1}
+    return RunResult(**{**found, "images": None if top1 is None else 4000, **more})
 
 
 @pytest.fixture

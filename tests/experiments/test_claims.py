@@ -1,26 +1,28 @@
 """Claims are held against what was measured, and against its noise."""
 
+import dataclasses
+import random
+
 import pytest
 
-from isozoo.experiments import CellResult, RunResult, read_table, verdicts
+from isozoo.experiments import CellResult, noise, read_table, verdicts
+from isozoo.experiments.claims import student_quantile
 from isozoo.experiments.table import Claim
 
+from .conftest import result
 
-def cell(row: str, *accuracies: float) -> CellResult:
-    runs = [
-        RunResult(
-            row=row, column="8", seed=seed, model="isonet-8", outcome="finished", epochs=1,
-            seconds=1.0, top1=top1, chance=0.1,
-        )
+BETTER = Claim(says="one is better", better=("isonet", "8"), than=("wild", "8"))
+
+
+def cell(row: str, *accuracies: float | None, images: int = 10**6) -> CellResult:
+    runs = (
+        result(row, seed, top1, images=None if top1 is None else images)
         for seed, top1 in enumerate(accuracies)
-    ]  # fmt: skip
+    )
     return CellResult(row, "8", tuple(runs))
 
 
-def judged(tiny, *cells: CellResult):
-    import dataclasses
-
-    claim = Claim(says="one is better", better=("isonet", "8"), than=("wild", "8"))
+def judged(tiny, claim: Claim, *cells: CellResult):
     table = dataclasses.replace(read_table(str(tiny)), claims=(claim,))
     (verdict,) = verdicts(table, {(c.row, c.column): c for c in cells})
     return verdict
@@ -29,22 +31,65 @@ def judged(tiny, *cells: CellResult):
 @pytest.mark.parametrize(
     ("one", "other", "outcome"),
     [
-        ((0.60, 0.62), (0.50, 0.52), "agrees"),
-        ((0.50, 0.52), (0.60, 0.62), "does not agree"),
-        ((0.50, 0.60), (0.48, 0.56), "within the noise"),
-        ((0.60,), (0.50,), "within the noise"),  # nothing is known of the noise
+        ((0.60, 0.61, 0.62), (0.50, 0.51, 0.52), "agrees"),
+        ((0.50, 0.51, 0.52), (0.60, 0.61, 0.62), "does not agree"),
+        ((0.50, 0.60, 0.55), (0.48, 0.56, 0.54), "undecided"),
+        ((0.60,), (0.50,), "one seed each: not judged"),
     ],
 )
-def test_a_difference_counts_by_twice_its_standard_error(tiny, one, other, outcome):
-    assert judged(tiny, cell("isonet", *one), cell("wild", *other)).outcome == outcome
+def test_a_difference_counts_if_chance_seldom_makes_it(tiny, one, other, outcome):
+    assert judged(tiny, BETTER, cell("isonet", *one), cell("wild", *other)).outcome == outcome
 
 
-def test_the_spread_of_one_run_is_that_of_the_others(tiny):
-    verdict = judged(tiny, cell("isonet", 0.60, 0.62), cell("wild", 0.50))
-    spread = 100 * 0.02 / 2**0.5
-    assert verdict.error == pytest.approx((spread**2 / 2 + spread**2) ** 0.5)
-    assert verdict.difference == pytest.approx(11)
+def test_the_deviation_of_one_run_is_that_of_the_others(tiny):
+    one = cell("isonet", 0.60, 0.62, 0.64)
+    verdict = judged(tiny, BETTER, one, cell("wild", 0.50))
+    assert verdict.difference == pytest.approx(12)
+    # Deviation 0.02 with 2 degrees of freedom, whose quantile is 4.303.
+    assert verdict.margin == pytest.approx(100 * 4.303 * 0.02 * (1 / 3 + 1) ** 0.5, rel=0.04)
+
+
+def test_right_answers_are_counted_among_few_images(tiny):
+    found = noise([cell("isonet", 0.5, 0.5, images=100)])
+    assert found is not None
+    assert found.deviation == pytest.approx(0.05)
+
+
+def test_cells_that_did_not_learn_say_nothing_of_the_noise():
+    assert noise([cell("isonet", 0.1, 0.1), cell("wild", None, 0.5)]) is None
+
+
+@pytest.mark.parametrize(
+    ("what", "accuracies", "outcome"),
+    [
+        ("trains", (0.5, 0.6), "agrees"),
+        ("trains", (0.1, 0.6), "undecided"),
+        ("trains", (0.1, None), "does not agree"),
+        ("fails", (0.1, None), "agrees"),
+        ("fails", (0.5, 0.6), "does not agree"),
+    ],
+)
+def test_a_network_trains_if_all_its_runs_learned(tiny, what, accuracies, outcome):
+    claim = Claim(says="it does", **{what: ("wild", "8")})
+    assert judged(tiny, claim, cell("wild", *accuracies)).outcome == outcome
 
 
 def test_what_was_not_run_is_said_so(tiny):
-    assert judged(tiny, cell("isonet", 0.6)).outcome == "not run"
+    assert judged(tiny, BETTER, cell("isonet", 0.6)).outcome == "not run"
+
+
+@pytest.mark.parametrize(
+    ("freedom", "exact"), [(2, 4.303), (4, 2.776), (10, 2.228), (30, 2.042), (10**6, 1.960)]
+)
+def test_quantiles_are_those_of_the_tables(freedom, exact):
+    assert student_quantile(0.975, freedom) == pytest.approx(exact, rel=0.04)
+
+
+def test_chance_alone_decides_one_in_twenty(tiny):
+    draw = random.Random(0)
+    decided = 0
+    for _ in range(400):
+        one, other = ([0.5 + 0.01 * draw.gauss(0, 1) for _ in range(3)] for _ in range(2))
+        verdict = judged(tiny, BETTER, cell("isonet", *one), cell("wild", *other))
+        decided += verdict.outcome != "undecided"
+    assert 4 <= decided <= 40

@@ -2,18 +2,22 @@
 
 import dataclasses
 import json
+import multiprocessing
 import os
 import pickle
+import shutil
 import signal
 import threading
 import time
 
 import pytest
 
-from isozoo.errors import ExperimentError
-from isozoo.experiments import reproduce
-from isozoo.experiments.runner import Plan, collect
+from isozoo.errors import DataError, ExperimentError
+from isozoo.experiments import Plan, collect, reproduce, write_recipes
+from isozoo.experiments.table import settings_hash
 from isozoo.training import TrainingInterrupted, find_runs
+
+from .conftest import result
 
 
 @pytest.fixture
@@ -24,35 +28,74 @@ def plan(tiny, colours, tmp_path):
 def test_a_job_trains_and_notes_what_came_of_it(plan, colours):
     job = plan.jobs()[0]
     assert (job.row, job.seed, job.outcome()) == ("isonet", 0, None)
-    result = job.run()
-    assert job.outcome() == result
-    assert (result.outcome, result.images, result.epochs, result.chance) == ("finished", 4, 1, 0.5)
-    assert result.top1 is not None
-    assert result.penalty is not None
+    found = job.run()
+    assert job.outcome() == found
+    assert (found.outcome, found.images, found.epochs, found.chance) == ("finished", 4, 1, 0.5)
+    assert (found.dataset, found.training_images) == (colours.name, 16)
+    assert found.top1 is not None
+    assert found.penalty is not None
     assert not list(job.folder.rglob("checkpoints"))
     assert (job.folder / "output.txt").is_file()
     results = collect(plan)
-    assert results.runs == (result,)
+    assert results.runs == (found,)
     assert [run.name for run in find_runs(plan.folder)] == [job.name]
-    assert json.loads((plan.folder / "results.json").read_text())["dataset"] == colours.name
+    assert json.loads((plan.folder / "results.json").read_text())["runs"][0]["top1"] == found.top1
 
 
 def test_a_loss_that_is_no_number_is_a_result(plan):
     job = next(job for job in plan.jobs() if job.row == "wild")
-    result = job.run()
-    assert (result.outcome, result.top1, result.learned) == ("diverged", None, False)
-    assert "step" in result.reason
-    assert str(job.out) not in result.reason
+    found = job.run()
+    assert (found.outcome, found.top1, found.learned) == ("diverged", None, False)
+    assert "step" in found.reason
+    assert str(job.out) not in found.reason
 
 
-def test_other_settings_do_not_count_as_done(plan, tiny):
-    job = plan.jobs()[0]
-    job.recipe.parent.mkdir(parents=True)
-    job.recipe.write_text(job.text)
-    assert job.outcome() is None
+def note(job, **more):
+    """Leave an outcome where a run would."""
+    found = result(job.row, job.seed, 0.6, **{"settings": settings_hash(job.settings), **more})
+    job.folder.mkdir(parents=True)
+    (job.folder / "outcome.json").write_text(json.dumps(dataclasses.asdict(found)))
+
+
+def test_other_settings_do_not_count_as_done(plan, tiny, colours):
+    note(plan.jobs()[0], dataset=colours.name)
+    assert plan.jobs()[0].outcome() is not None
+    tiny.write_text(tiny.read_text().replace('title = "ISONet"', 'title = "another"'))
+    assert plan.jobs()[0].outcome() is not None
     tiny.write_text(tiny.read_text().replace("learning_rate = 0.01", "learning_rate = 0.02"))
-    with pytest.raises(ExperimentError, match="was run with other settings"):
+    with pytest.raises(ExperimentError, match="was run with another setting"):
         plan.jobs()[0].outcome()
+    write_recipes(plan)
+    with pytest.raises(ExperimentError, match="was run with another setting"):
+        plan.jobs()[0].outcome()
+    with pytest.raises(ExperimentError, match="is no run of 'tiny' as the table is now"):
+        collect(plan)
+
+
+def test_a_row_that_is_gone_is_named(plan, tiny):
+    note(plan.jobs()[0])
+    tiny.write_text(tiny.read_text().replace('name = "isonet"', 'name = "other"'))
+    with pytest.raises(ExperimentError, match="is no run of 'tiny' as the table is now"):
+        collect(plan)
+
+
+def test_other_data_do_not_count_as_done(plan):
+    first, second = plan.jobs()[:2]
+    note(first, dataset="elsewhere")
+    with pytest.raises(ExperimentError, match=r"with another dataset \(elsewhere, now colours"):
+        first.outcome()
+    note(second)
+    with pytest.raises(ExperimentError, match="are of different data"):
+        collect(plan)
+
+
+def test_a_damaged_picture_is_passed_over(plan, tiny, colours, tmp_path):
+    data = tmp_path / "damaged"
+    shutil.copytree(colours, data)
+    (data / "train" / "red" / "0.png").write_bytes(b"no picture")
+    (data / "val" / "red" / "0.png").write_bytes(b"no picture")
+    found = dataclasses.replace(plan, data=str(data)).jobs()[0].run()
+    assert (found.outcome, found.images) == ("finished", 3)
 
 
 def test_a_damaged_outcome_is_named(plan):
@@ -88,7 +131,7 @@ def test_no_jobs_at_a_time_are_refused(plan):
 def test_a_table_is_run_once_by_processes_of_its_own(plan):
     told = []
     results = reproduce(plan, jobs=2, told=lambda *what: told.append(what))
-    assert [(done, wanted) for done, wanted, _ in told] == [(1, 3), (2, 3), (3, 3)]
+    assert [what[:2] for what in told] == [(1, 3), (2, 3), (3, 3)]
     assert [(run.row, run.seed) for run in results.runs] == [
         ("isonet", 0),
         ("isonet", 1),
@@ -100,8 +143,7 @@ def test_a_table_is_run_once_by_processes_of_its_own(plan):
 
 @pytest.mark.slow
 def test_a_table_that_is_stopped_goes_on_where_it_was(plan, tiny):
-    long = tiny.read_text().replace("epochs = 1, size", "epochs = 400, size")
-    tiny.write_text(long)
+    tiny.write_text(tiny.read_text().replace("epochs = 1, size", "epochs = 60, size"))
     plan = dataclasses.replace(plan, rows=["isonet"], seeds=1)
     (job,) = plan.jobs()
     log = job.folder / "log.jsonl"
@@ -116,4 +158,27 @@ def test_a_table_that_is_stopped_goes_on_where_it_was(plan, tiny):
         reproduce(plan)
     assert list((job.folder / "checkpoints").iterdir())
     assert job.outcome() is None
-    assert 0 < len(log.read_text().splitlines()) < 400
+    assert 0 < len(log.read_text().splitlines()) < 60
+
+    (found,) = reproduce(plan).runs
+    (undisturbed,) = reproduce(dataclasses.replace(plan, out=plan.out / "undisturbed")).runs
+    assert found.epochs == 60
+    assert dataclasses.replace(found, seconds=0) == dataclasses.replace(undisturbed, seconds=0)
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.slow
+def test_a_run_that_fails_ends_the_others(plan, tiny):
+    tiny.write_text(
+        tiny.read_text()
+        .replace("epochs = 1, size", "epochs = 100000, size")
+        .replace('"small"] ', "")
+        .replace(
+            "{ small = { optimizer = { learning_rate = 1e30 } } }",
+            "{ small = { batch_size = 999 } }",
+        )
+    )
+    plan = dataclasses.replace(plan, seeds=1)
+    with pytest.raises(DataError, match="do not fill one batch of 999"):
+        reproduce(plan, jobs=2)
+    assert not multiprocessing.active_children()
