@@ -17,8 +17,8 @@ import numpy as np
 from isozoo.data.augment import Augment
 from isozoo.data.mixing import paste_boxes
 from isozoo.data.preprocessing import Preprocessing
-from isozoo.data.samples import PassedOverError, Samples, cache_images, prepared_images
-from isozoo.errors import DataError, ImageError
+from isozoo.data.samples import Samples, cache_images, prepared_images
+from isozoo.errors import DataError
 
 # The third number of a random stream's key, so that no two purposes share their draws.
 _ORDER, _VIEW, _MIXING = range(3)
@@ -174,7 +174,7 @@ class TrainingBatches:
 
 
 class EvaluationBatches:
-    """Makes the evaluation batch of any number: every sample once, in order, but for damaged ones.
+    """Makes the evaluation batch of any number: every sample once, in order.
 
     Args:
         samples: The images.
@@ -217,36 +217,22 @@ class EvaluationBatches:
             number: Its number.
 
         Raises:
-            ImageError: An image is damaged, or all are that may be left out.
+            ImageError: An image is damaged.
         """
         start = number * self._batch_size
         rows = self._share.rows(min(self._batch_size, len(self._samples) - start))
         chosen = range(start + rows.start, start + rows.stop)
         size, channels = self._preprocessing.size, self._preprocessing.channels
         pixels = np.empty((len(chosen), size, size, channels), np.uint8)
-        sound = np.ones(len(chosen), bool)
         for row, index in enumerate(chosen):
-            try:
-                pixels[row] = self._pixels(index)
-            except PassedOverError:
-                sound[row] = False
-        if chosen and not sound.any():
-            raise ImageError(
-                f"all {len(chosen)} images of a batch that is measured on are damaged; remove "
-                "some of them, or choose another batch size"
-            )
+            pixels[row] = self._pixels(index)
         labels = self._samples.labels[chosen.start : chosen.stop]
-        if not sound.all():
-            pixels, labels = pixels[sound], labels[sound]
         return self._preprocessing.normalize(pixels), labels
 
     def _pixels(self, index: int) -> np.ndarray:
         if self._prepared is None:
             return self._preprocessing.pixels(self._samples.image(index))
-        images, sound = self._prepared
-        if not sound[index]:
-            raise PassedOverError(f"image {index} is damaged")
-        return images[index]
+        return self._prepared[index]
 
 
 def steps_per_epoch(samples: Samples, batch_size: int) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from isozoo.data.samples import PassedOverError, Samples
+from isozoo.data.samples import Samples, progress
 from isozoo.errors import ImageError
 
 _LOG = logging.getLogger(__name__)
@@ -140,35 +142,74 @@ class ReplacedImages:
         yield from np.roll(same, -int(np.searchsorted(same, index)) - 1)[:-1].tolist()
 
 
-class OmittedImages:
-    """Samples to measure on, of which damaged images are left out.
+class SoundImages:
+    """Samples to measure on: the sound ones of others, in the same order.
+
+    Which these are is known before the first is measured on, so that batches, the shares of several
+    processes and the number of images are right. That takes a pass in which all are decoded, but
+    with a limit of 0, where a damaged image is an error when it is come to.
 
     Args:
         samples: The samples.
         damage: Counts the damaged ones.
+        workers: Threads that decode; by default one per core.
+
+    Raises:
+        ImageError: More images than allowed are damaged, or all.
+
+    Example:
+        >>> from isozoo.data import InMemoryImages
+        >>> black = np.zeros((4, 4, 3), np.uint8)
+        >>> three = InMemoryImages([black, b"damaged", black], [0, 1, 2], ["a", "b", "c"])
+        >>> SoundImages(three, Damage(1, "val")).labels.tolist()
+        [0, 2]
     """
 
-    def __init__(self, samples: Samples, damage: Damage) -> None:
+    def __init__(self, samples: Samples, damage: Damage, *, workers: int | None = None) -> None:
         self._samples = samples
         self.damage = damage
         self.classes: tuple[str, ...] = samples.classes
-        self.labels: np.ndarray = samples.labels
+        numbers = range(len(samples))
+        self._numbers = np.array(numbers if damage.limit == 0 else self._sound(workers), int)
+        if not len(self._numbers):
+            raise ImageError(f"all {len(samples)} images in {damage.split} are damaged")
+        self.labels: np.ndarray = samples.labels[self._numbers]
 
     def __len__(self) -> int:
-        return len(self._samples)
+        return len(self._numbers)
 
     def image(self, index: int) -> np.ndarray:
         """Return the uint8 pixels `(height, width, 3)` of one sample.
 
         Args:
-            index: The sample's number.
+            index: Its number among the sound ones.
 
         Raises:
-            PassedOverError: The image is damaged and to be left out.
-            ImageError: More images than allowed are damaged.
+            ImageError: With a limit of 0, the image is damaged.
         """
-        try:
-            return self._samples.image(index)
-        except ImageError as error:
-            self.damage.note(index, error)
-            raise PassedOverError(str(error)) from error
+        return self._samples.image(int(self._numbers[index]))
+
+    def _sound(self, workers: int | None) -> list[int]:
+        """Return the numbers of the sound images, having counted the others in order."""
+
+        def fault(index: int) -> ImageError | None:
+            try:
+                self._samples.image(index)
+            except ImageError as error:
+                return error
+            return None
+
+        count, sound = len(self._samples), []
+        with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+            faults = pool.map(fault, range(count))
+            title = f"Looking for damaged images in {self.damage.split}"
+            try:
+                for index, error in enumerate(progress(faults, count, title)):
+                    if error is None:
+                        sound.append(index)
+                    else:
+                        self.damage.note(index, error)
+            finally:
+                # Once there are too many, the rest need not be read.
+                pool.shutdown(cancel_futures=True)
+        return sound

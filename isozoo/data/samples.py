@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
@@ -14,13 +14,9 @@ from rich.progress import track
 
 from isozoo.data.images import open_image
 from isozoo.data.preprocessing import Preprocessing
-from isozoo.errors import DataError, ImageError
+from isozoo.errors import DataError
 
 T = TypeVar("T")
-
-
-class PassedOverError(ImageError):
-    """A damaged image that is to be left out of a measurement; see `isozoo.data.damage`."""
 
 
 class Samples(Protocol):
@@ -46,7 +42,6 @@ class Samples(Protocol):
         """Return the uint8 pixels `(height, width, 3)` of one sample.
 
         Raises:
-            PassedOverError: It is damaged and to be left out, where samples are measured on.
             ImageError: It is damaged.
         """
         ...
@@ -145,13 +140,13 @@ def cache_images(
         return shrunk(samples.image(index), short_side)
 
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        images = list(_progress(pool.map(read, range(len(samples))), len(samples)))
+        images = list(progress(pool.map(read, range(len(samples))), len(samples)))
     return InMemoryImages(images, samples.labels, samples.classes)
 
 
 def prepared_images(
     samples: Samples, preprocessing: Preprocessing, *, workers: int | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+) -> np.ndarray:
     """Decode, resize and crop every image once, all but the normalisation.
 
     Args:
@@ -161,25 +156,21 @@ def prepared_images(
 
     Returns:
         uint8 `(samples, size, size, channels)` (Imagenette's 3,925 validation photographs take
-        0.3 GB at 160), and bool `(samples,)`, false where an image is to be left out.
+        0.3 GB at 160).
 
     Raises:
         ImageError: An image is damaged; the error names it.
     """
     side = preprocessing.size
     images = np.empty((len(samples), side, side, preprocessing.channels), np.uint8)
-    sound = np.ones(len(samples), bool)
 
     def prepare(index: int) -> None:
-        try:
-            images[index] = preprocessing.pixels(samples.image(index))
-        except PassedOverError:
-            sound[index] = False
+        images[index] = preprocessing.pixels(samples.image(index))
 
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        for _ in _progress(pool.map(prepare, range(len(samples))), len(samples)):
+        for _ in progress(pool.map(prepare, range(len(samples))), len(samples)):
             pass
-    return images, sound
+    return images
 
 
 def shrunk(pixels: np.ndarray, short_side: int) -> np.ndarray:
@@ -197,11 +188,18 @@ def shrunk(pixels: np.ndarray, short_side: int) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
 
 
-def _progress(images: Iterator[T], total: int) -> Iterator[T]:
+def progress(items: Iterable[T], total: int, title: str = "Decoding images") -> Iterator[T]:
+    """Yield items while a bar shows on the terminal, if there is one, how many are left.
+
+    Args:
+        items: The items.
+        total: How many they are.
+        title: What is being done to them.
+    """
     console = Console(stderr=True)
     yield from track(
-        images,
-        description="Decoding images",
+        items,
+        description=title,
         total=total,
         console=console,
         disable=not console.is_terminal,

@@ -7,17 +7,15 @@ import difflib
 import io
 import logging
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from filelock import FileLock
-from rich.console import Console
-from rich.progress import track
 
 from isozoo.data.images import open_image
-from isozoo.data.samples import InMemoryImages, Samples
+from isozoo.data.samples import InMemoryImages, Samples, progress
 from isozoo.errors import DataError, MissingExtraError
 from isozoo.files import atomic_write
 
@@ -251,9 +249,10 @@ def _in_memory(builder: Any, split: str) -> InMemoryImages:
             ),
             read_config=tfds.ReadConfig(interleave_cycle_length=1),
         )
+        count = builder.info.splits[split].num_examples
         rows = [
             (record[image], int(record[label]))
-            for record in _shown(tfds.as_numpy(records), builder.info.splits[split].num_examples)
+            for record in progress(tfds.as_numpy(records), count, "Reading images")
         ]
     except ModuleNotFoundError as error:
         raise DataError(
@@ -292,7 +291,7 @@ def _check_labels(labels: np.ndarray, name: str) -> None:
 
 def _scan(records: Sequence[Mapping[str, Any]], label: str, name: str) -> np.ndarray:
     labels = (int(record[label]) for record in records)
-    shown = _shown(labels, len(records), f"Reading the labels of {name}")
+    shown = progress(labels, len(records), f"Reading the labels of {name}")
     return np.fromiter(shown, np.int32, len(records))
 
 
@@ -312,16 +311,3 @@ def _keep_labels(path: Path, labels: np.ndarray) -> None:
         atomic_write(path, buffer.getvalue())
     except OSError as error:
         _LOG.info("the labels are not kept and will be read again: %s", error)
-
-
-def _shown(items: Any, total: int, title: str = "Reading images") -> Iterator[Any]:
-    console = Console(stderr=True)
-    return iter(
-        track(
-            items,
-            description=title,
-            total=total,
-            console=console,
-            disable=not console.is_terminal,
-        )
-    )

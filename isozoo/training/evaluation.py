@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from isozoo.data import open_split
-from isozoo.data.damage import Damage, OmittedImages
+from isozoo.data.damage import Damage, SoundImages
 from isozoo.data.labels import labels_of
 from isozoo.data.samples import Samples
 from isozoo.data.streams import streams
@@ -77,7 +77,7 @@ def measure(model: Network, samples: Samples, batch_size: int = 64) -> dict[str,
 
     Raises:
         WeightsError: A logit is NaN or infinite.
-        ImageError: A picture is damaged and not to be left out; the message names its file.
+        ImageError: A picture is damaged; the message names its file.
     """
     with streams().errors():
         return _measured(model, samples, batch_size)
@@ -144,7 +144,7 @@ def evaluate(
             f"{data} has the classes {', '.join(found[:5])}...; {name} was trained on "
             f"{', '.join(model.labels[:5])}...: measure it on a data set of its own classes"
         )
-    metrics = measure(model, OmittedImages(samples, Damage(max_damaged, split)))
+    metrics = measure(model, SoundImages(samples, Damage(max_damaged, split)))
     return Evaluation(
         str(name),
         int(metrics["images"]),

@@ -16,7 +16,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from isozoo.data import open_split
-from isozoo.data.damage import Damage, OmittedImages, ReplacedImages
+from isozoo.data.damage import Damage, ReplacedImages, SoundImages
 from isozoo.data.samples import Samples
 from isozoo.errors import DataError, RecipeError
 from isozoo.files import atomic_write
@@ -190,7 +190,7 @@ def _check_shared(path: Path, workers: Strategy) -> None:
 
 def _opened(
     data: str | os.PathLike[str] | Mapping[str, Samples], limit: int
-) -> tuple[ReplacedImages, OmittedImages]:
+) -> tuple[ReplacedImages, SoundImages]:
     """Return the splits, passing over damaged images up to a limit in each."""
     training, validation = (
         data[split] if isinstance(data, Mapping) else open_split(data, split)
@@ -198,7 +198,7 @@ def _opened(
     )
     return (
         ReplacedImages(training, Damage(limit, "train")),
-        OmittedImages(validation, Damage(limit, "val")),
+        SoundImages(validation, Damage(limit, "val")),
     )
 
 

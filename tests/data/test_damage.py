@@ -1,5 +1,7 @@
 import logging
+import time
 
+import keras
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,13 +11,15 @@ from isozoo.data import (
     Augment,
     ImageFolder,
     Preprocessing,
+    Share,
     cache_images,
     evaluation_dataset,
     evaluation_sequence,
     training_dataset,
     training_sequence,
 )
-from isozoo.data.damage import Damage, OmittedImages, ReplacedImages
+from isozoo.data.batches import EvaluationBatches
+from isozoo.data.damage import Damage, ReplacedImages, SoundImages
 from isozoo.errors import ImageError
 
 PLAIN = Preprocessing(resize=None, size=4, mean=(0, 0, 0), std=(1, 1, 1))
@@ -81,15 +85,11 @@ def test_a_class_without_a_sound_image_is_an_error():
         samples.image(2)
 
 
-@pytest.mark.parametrize("kind", [ReplacedImages, OmittedImages])
-def test_the_limit(kind, caplog):
-    samples = kind(Greys([0] * 9, damaged=range(1, 6)), Damage(4, "train"))
+def test_the_limit(caplog):
+    samples = ReplacedImages(Greys([0] * 9, damaged=range(1, 6)), Damage(4, "train"))
     with caplog.at_level(logging.WARNING):
         for index in (5, 4, 3, 3, 2):
-            try:
-                samples.image(index)
-            except ImageError:
-                assert kind is OmittedImages
+            samples.image(index)
     told = [record.message for record in caplog.records]
     assert len(told) == len(set(told)) == 4
     assert "passing over a damaged image of train: cannot read '5.jpg' as an image" in told
@@ -102,7 +102,7 @@ def test_the_limit(kind, caplog):
 
 
 def test_with_a_limit_of_0_the_images_own_error_is_raised():
-    for kind in (ReplacedImages, OmittedImages):
+    for kind in (ReplacedImages, SoundImages):
         samples = kind(Greys([0, 0], damaged={1}), Damage(0, "train"))
         with pytest.raises(ImageError, match=r"^cannot read '1\.jpg' as an image$"):
             samples.image(1)
@@ -154,19 +154,70 @@ def test_training_goes_on_with_replacements_and_resumes_exactly(make, cache):
 @pytest.mark.parametrize("make", [evaluation_dataset, evaluation_sequence])
 @pytest.mark.parametrize("cache", [False, True])
 def test_damaged_images_are_left_out_of_a_measurement(make, cache):
-    samples = OmittedImages(Greys([0, 1] * 5, damaged={1, 6, 7}), Damage(3, "val"))
+    samples = SoundImages(Greys([0, 1] * 5, damaged={1, 6, 7}), Damage(3, "val"))
     batches = [
         (values(images), np.array(labels).tolist())
         for images, labels in make(samples, PLAIN, 4, cache=cache)
     ]
-    assert batches == [([0, 2, 3], [0, 0, 1]), ([4, 5], [0, 1]), ([8, 9], [0, 1])]
+    assert batches == [([0, 2, 3, 4], [0, 0, 1, 0]), ([5, 8, 9], [1, 0, 1])]
     assert list(samples.damage.found) == [1, 6, 7]
 
 
-def test_a_batch_without_a_sound_image_cannot_be_measured_on():
-    samples = OmittedImages(Greys([0] * 5, damaged={4}), Damage(3, "val"))
-    with pytest.raises(ImageError, match=r"all 1 images of a batch .* are damaged; remove"):
-        list(evaluation_sequence(samples, PLAIN, 4))
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.data())
+def test_whatever_is_damaged_all_sound_images_are_measured_on_by_any_number_of_workers(data):
+    count = data.draw(st.integers(2, 12))
+    damaged = data.draw(st.sets(st.integers(0, count - 1), max_size=count - 1))
+    size, workers = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 3))
+    samples = SoundImages(Greys([0] * count, damaged), Damage(count, "val"), workers=1)
+    shares = [
+        EvaluationBatches(samples, PLAIN, size, share=Share(index, workers))
+        for index in range(workers)
+    ]
+    sound = [index for index in range(count) if index not in damaged]
+    batches = [
+        [number for share in shares for number in values(share(batch)[0])]
+        for batch in range(len(shares[0]))
+    ]
+    assert batches == [sound[at : at + size] for at in range(0, len(sound), size)]
+
+
+def test_keras_measures_on_what_is_sound_in_the_last_batch():
+    samples = SoundImages(Greys([0, 1] * 2 + [1], damaged={4}), Damage(3, "val"))
+    model = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Flatten()])
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    found = model.evaluate(evaluation_dataset(samples, PLAIN, 4), verbose=0)
+    # Of a grey picture, all 48 logits are equal.
+    assert found == pytest.approx(np.log(48))
+
+
+def test_what_is_measured_on_is_known_before_and_damage_told_in_order(caplog):
+    greys = Greys([0] * 9, damaged=range(1, 6))
+    with pytest.raises(ImageError, match=r"^more than 4 damaged images in val: .*'1\.jpg'.*2 more"):
+        SoundImages(greys, Damage(4, "val"))
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        samples = SoundImages(greys, Damage(5, "val"))
+    told = [record.message.split("'")[1] for record in caplog.records]
+    assert told == [f"{number}.jpg" for number in range(1, 6)]
+    assert numbers(samples) == [0, 6, 7, 8]
+
+
+def test_once_too_many_are_damaged_the_rest_are_not_read():
+    class Slow(Greys):
+        def image(self, index):
+            time.sleep(0.001)
+            return super().image(index)
+
+    greys = Slow([0] * 3000, damaged={0, 1})
+    with pytest.raises(ImageError, match="more than 1 damaged images"):
+        SoundImages(greys, Damage(1, "val"))
+    assert len(greys.read) < 1000
+
+
+def test_with_nothing_sound_there_is_nothing_to_measure_on():
+    with pytest.raises(ImageError, match="all 2 images in val are damaged"):
+        SoundImages(Greys([0, 0], damaged={0, 1}), Damage(2, "val"))
 
 
 def test_a_cache_reads_what_is_damaged_once():

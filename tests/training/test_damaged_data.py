@@ -88,5 +88,6 @@ def test_what_stands_in_for_damaged_pictures_are_their_likes(damaged, colours, s
     ],
 )
 def test_more_damage_than_allowed_ends_a_run(damaged, short, tmp_path, limit, message):
+    shutil.copy(damaged / "val/blue/1.png", damaged / "val/blue/0.png")
     with pytest.raises(ImageError, match=message):
         train(short(limit), damaged, tmp_path / "runs")

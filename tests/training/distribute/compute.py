@@ -53,7 +53,7 @@ NETWORKS = {
 }
 
 
-def samples(count: int, seed: int):
+def samples(count: int, seed: int, damaged: tuple[int, ...] = ()):
     from isozoo.data import InMemoryImages
 
     rng = np.random.default_rng(seed)
@@ -61,7 +61,8 @@ def samples(count: int, seed: int):
     images = rng.integers(0, 120, (count, 18, 18, 3), np.uint8)
     for image, label in zip(images, labels, strict=True):
         image[..., label] += 100
-    return InMemoryImages(images, labels, CLASSES)
+    encoded = [b"damaged" if i in damaged else image for i, image in enumerate(images)]
+    return InMemoryImages(encoded, labels, CLASSES)
 
 
 def train_all(strategy: str, out: Path) -> dict[str, np.ndarray]:
@@ -70,8 +71,9 @@ def train_all(strategy: str, out: Path) -> dict[str, np.ndarray]:
     from isozoo.training.distribute import open_strategy
 
     opened, found = open_strategy(strategy), {}
-    # The last validation batch has one image, fewer than there are replicas.
-    data = {"train": samples(35, 0), "val": samples(17, 1)}
+    # The last validation batch has one image, fewer than there are replicas, and others are
+    # damaged, of which none has a part in the mean.
+    data = {"train": samples(35, 0), "val": samples(19, 1, damaged=(5, 18))}
     for name, (model, tables) in NETWORKS.items():
         recipe = out / f"{name}.toml"
         if opened.chief:
