@@ -14,7 +14,8 @@ from isozoo.files import atomic_write
 from isozoo.training.distribute import WorkerLostError
 
 #: Of what isozoo refuses, what may go well another time: a file that could not be written, and
-#: the loss of another worker, which is not for the one that notices it to tell of.
+#: the loss of another worker. What ends a worker that is not the chief may do so too: it is often
+#: the chief's failure in other words, and what is wrong for all is wrong for the chief.
 PASSING = (OSError, WorkerLostError)
 #: Files in a job's own folder: one line for each start of its workers, and what ended it for good.
 STARTS, FAULT = "starts.jsonl", "fault.txt"
@@ -73,7 +74,7 @@ def train_worker(settings: dict[str, Any]) -> dict[str, Any]:
     try:
         return _train(job, resume=job.resume or starts > 1)
     except IsozooError as error:
-        if not isinstance(error, PASSING):
+        if chief and not isinstance(error, PASSING):
             atomic_write(store / FAULT, str(error))
         raise
 

@@ -9,7 +9,7 @@ import pytest
 
 from isozoo import cluster
 from isozoo.cluster.worker import FAULT, STARTS, Job, read_starts, train_worker
-from isozoo.errors import MissingExtraError, RecipeError
+from isozoo.errors import IsozooError, MissingExtraError, RecipeError
 from isozoo.training import CheckpointError, loop
 
 RECIPE = """
@@ -56,6 +56,7 @@ def ray_train(monkeypatch):
     modules["ray.train"].get_context = lambda: context
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
+    return context
 
 
 @pytest.fixture
@@ -112,6 +113,18 @@ def test_a_mistake_is_told_at_the_next_start(ray_train, job, trained, tmp_path):
     assert len(trained.made) == 1
     lines = (tmp_path / "store" / STARTS).read_text().splitlines()
     assert [list(json.loads(line)) for line in lines] == [["time"], ["time"]]
+
+
+def test_what_another_worker_than_the_chief_says_is_not_for_good(
+    ray_train, job, trained, tmp_path, monkeypatch
+):
+    collective = sys.modules["ray.train.collective"]
+    monkeypatch.setattr(collective, "broadcast_from_rank_zero", lambda value: (1, False))
+    ray_train.get_world_rank = lambda: 1
+    trained.ends_with = IsozooError("worker 0 stopped: CheckpointError: cannot write")
+    with pytest.raises(IsozooError, match="worker 0 stopped"):
+        train_worker(job)
+    assert not (tmp_path / "store" / FAULT).exists()
 
 
 def test_a_job_is_plain_data(job):
