@@ -23,6 +23,23 @@ def positive(text: str) -> int:
     return number
 
 
+def not_negative(text: str) -> int:
+    """Return a whole number of at least 0.
+
+    Raises:
+        ArgumentTypeError: It is below 0.
+        ValueError: It is no whole number; argparse words it by the name of this function.
+
+    Example:
+        >>> not_negative("0")
+        0
+    """
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"must be at least 0, got {text}")
+    return number
+
+
 def above_zero(text: str) -> float:
     """Return a number above 0.
 

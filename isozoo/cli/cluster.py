@@ -8,7 +8,7 @@ from typing import Any
 
 import isozoo
 from isozoo.cli import backend, output
-from isozoo.cli.arguments import above_zero, add_run_arguments, positive
+from isozoo.cli.arguments import above_zero, add_run_arguments, not_negative, positive
 from isozoo.cluster import PLACEMENTS, Workers
 
 # The workers start Keras, each in a process of its own.
@@ -29,7 +29,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "--workers", type=positive, required=True, metavar="N", help="processes that train together"
     )
     parser.add_argument(
-        "--gpus-per-worker", type=int, metavar="N", default=0,
+        "--gpus-per-worker", type=not_negative, metavar="N", default=0,
         help="GPUs that each has to itself (%(default)s)",
     )  # fmt: skip
     parser.add_argument(
@@ -46,7 +46,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "or else a cluster on this machine alone",
     )  # fmt: skip
     parser.add_argument(
-        "--max-failures", type=int, metavar="N", default=3,
+        "--max-failures", type=not_negative, metavar="N", default=3,
         help="how often lost workers are started anew (%(default)s)",
     )  # fmt: skip
     parser.add_argument(

@@ -107,7 +107,6 @@ def train(
     plan = Recipe.read(recipe)
     directory = Path(out).resolve() / plan.name
     store = directory / "ray" / f"{datetime.datetime.now():%Y-%m-%d-%H-%M-%S-%f}"
-    store.mkdir(parents=True)
     job = Job(
         recipe=Path(recipe).read_text("utf-8"),
         # The workers have working directories of their own.
@@ -120,6 +119,8 @@ def train(
         tensorboard=tensorboard,
     )
     with _connected(address), _patience(start_minutes), EpochBar(directory / LOG, plan.epochs):
+        # Nothing is left behind of a run for which there is no cluster.
+        store.mkdir(parents=True)
         found = _run(job, workers, max_failures)
     if "fault" in found:
         raise ClusterError(found["fault"])

@@ -60,6 +60,14 @@ def test_workers_are_at_least_one(isozoo_command, calls, count):
     assert not calls
 
 
+@pytest.mark.parametrize("option", ["--gpus-per-worker", "--max-failures"])
+def test_numbers_that_are_not_below_zero(isozoo_command, calls, option):
+    found = isozoo_command(*COMMAND, option, "-1")
+    assert found.code == 2
+    assert f"{option}: must be at least 0, got -1" in found.err
+    assert not calls
+
+
 def test_without_ray(isozoo_command, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     said = "isozoo: a cluster needs Ray: python -m pip install 'isozoo[cluster]'\n"

@@ -42,6 +42,21 @@ def test_numbers_that_are_too_small(recipe, numbers):
         cluster.train(recipe, "data", workers=cluster.Workers(2), **numbers)
 
 
+def test_without_a_cluster_nothing_is_left_behind(recipe, tmp_path, monkeypatch):
+    def init(**options):
+        raise ConnectionError("no answer")
+
+    ray = types.ModuleType("ray")
+    ray.is_initialized, ray.init = lambda: False, init
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: ray)
+    with pytest.raises(cluster.ClusterError, match="no cluster at nowhere:6379: no answer"):
+        cluster.train(
+            recipe, "data", tmp_path / "runs", workers=cluster.Workers(2), address="nowhere:6379"
+        )
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.fixture
 def ray_train(monkeypatch):
     """A stand-in for what a worker asks Ray: its number, and what the first one knows."""
