@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -134,6 +134,19 @@ class ReplacedImages:
                     self.damage.note(candidate, error)
         name = self.classes[self.labels[index]]
         raise ImageError(f"every image of the class '{name}' in {self.damage.split} is damaged")
+
+    def learn(self, numbers: Iterable[int]) -> None:
+        """Count what other processes met, or an earlier one, unless it has been mended.
+
+        Args:
+            numbers: Numbers of images.
+
+        Raises:
+            ImageError: More images than allowed are damaged, or all of a class.
+        """
+        for number in numbers:
+            if not self.damage.met(number):
+                self.image(number)
 
     def _candidates(self, index: int) -> Iterator[int]:
         """Yield a sample's number and then those that may replace it, which take time to find."""

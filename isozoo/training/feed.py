@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from isozoo.data.batches import WHOLE, Share, steps_per_epoch
+from isozoo.data.damage import ReplacedImages
 from isozoo.data.samples import Samples, cache_images
 from isozoo.data.streams import streams
 from isozoo.training.checkpoint import Position
@@ -31,7 +32,7 @@ class Feed:
     """
 
     plan: Recipe
-    training: Samples
+    training: ReplacedImages
     validation: Samples
     stop: Stop
     strategy: Strategy
@@ -84,6 +85,16 @@ class Feed:
             start_step=first,
             share=share,
         )
+
+    def damaged(self) -> list[int]:
+        """Return the numbers of the training images that any worker met damaged; all ask at once.
+
+        Raises:
+            ImageError: Together they are more than may be passed over.
+        """
+        found = self.strategy.union(list(self.training.damage.found))
+        self.training.learn(found)
+        return found
 
     def size(self, epoch: int) -> int:
         """Return the image size of an epoch."""

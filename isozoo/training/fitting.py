@@ -126,9 +126,10 @@ class Fitting:
 
     def _run_from(self, newest: Checkpoint | None, rollbacks: Rollbacks) -> Classifier:
         """Train from a checkpoint to the end."""
+        notes = newest.notes if newest else {}
+        self.feed.training.learn(notes.get("damaged", ()))
         model, metrics = self.begin(newest, rollbacks.factor)
         start = newest.position if newest else Position(0)
-        notes = newest.notes if newest else {}
         plan, tracker = self.plan, Tracker(start, metrics)
         watch = LossWatch(tracker, plan.recovery, notes.get("watch", {}))
         log = EpochLog(
@@ -143,7 +144,8 @@ class Fitting:
         )
 
         def noted() -> dict[str, Any]:
-            return {"log": log.state(), "watch": watch.state()}
+            damaged = self.feed.damaged()
+            return {"log": log.state(), "watch": watch.state(), "damaged": damaged}
 
         def sound() -> bool:
             past = rollbacks.bad is None or tracker.position > rollbacks.bad

@@ -43,8 +43,8 @@ class Recipe:
         label_smoothing: Share of each label spread over all classes, in [0, 1).
         cache: Short side in pixels at which decoded training images are kept in memory, and the
             validation images as the network sees them; None for no cache.
-        max_damaged: How many damaged images are passed over in each split, see
-            `isozoo.data.damage`; with 0 the first is an error.
+        max_damaged: How many damaged images are passed over in each split by all workers together,
+            see `isozoo.data.damage`; with 0 the first is an error.
         validate_every: Epochs between validations; the last epoch is always validated.
         jit_compile: Whether the training step is compiled by XLA.
         model: See `ModelSettings`.

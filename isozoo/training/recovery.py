@@ -144,7 +144,7 @@ class Saver(keras.callbacks.Callback):
         tracker: Knows the position.
         request: Asks to stop.
         minutes: Between checkpoints within an epoch; none but on request if None.
-        notes: Returns what the other callbacks have to know to go on.
+        notes: Returns what the other callbacks have to know to go on; all workers call it at once.
         sound: Returns whether the state may be one to go back to; if not, it is saved on request
             only.
         strategy: Who trains together: all save at one position, the chief writes.

@@ -64,6 +64,10 @@ def test_a_run_passes_over_damaged_pictures_and_says_so(damaged, colours, short,
         assert line.startswith(f"2 damaged images of {split} passed over: cannot read '")
         assert f"{split}/{name}.png' as an image" in line
     assert run.metrics["images"] == 10
+    # Who goes on from a checkpoint knows what was met before it, and without reading all anew.
+    shutil.copy(damaged / "val/blue/1.png", damaged / "val/blue/0.png")
+    with pytest.raises(ImageError, match=r"^more than 1 damaged images in train: .*red/2\.png"):
+        train(short(1), damaged, tmp_path / "runs", resume=True)
 
 
 @pytest.mark.slow

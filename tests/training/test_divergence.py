@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from isozoo.data import InMemoryImages
+from isozoo.data.damage import Damage, ReplacedImages
 from isozoo.errors import WeightsError
 from isozoo.training import DivergedError, Recipe, TrainingInterrupted
 from isozoo.training.checkpoint import Checkpoints, Position
@@ -224,7 +225,8 @@ def fitting(parts, recipe, tmp_path, monkeypatch) -> Fitting:
     nothing = Fault(None, "nowhere")
     monkeypatch.setattr("isozoo.training.fitting.find_fault", lambda *arguments: nothing)
     plan = Recipe.read(path)
-    feed = Feed(plan, images, images, stop, Strategy())
+    training = ReplacedImages(images, Damage(0, "train"))
+    feed = Feed(plan, training, images, stop, Strategy())
     return Fitting(plan, feed, tmp_path, checkpoints, Options())
 
 

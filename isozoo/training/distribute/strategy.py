@@ -101,6 +101,18 @@ class Strategy:
         """Return the sums over the workers of at most `MESSAGE` numbers, exact below 2**24."""
         return numbers
 
+    def union(self, numbers: Sequence[int]) -> list[int]:
+        """Return in order the numbers below 2**24 that any worker names; all ask at once."""
+        if self.workers == 1:
+            return sorted(numbers)
+        counts = np.zeros(self.workers, "float32")
+        counts[self.index] = len(numbers)
+        ends = np.cumsum(np.rint(self._sums(counts)).astype(int))
+        # The others add zeros.
+        named = np.zeros(ends[-1], "float32")
+        named[ends[self.index] - len(numbers) : ends[self.index]] = numbers
+        return sorted(set(np.rint(self._sums(named)).astype(int).tolist()))
+
     def agree(self, *wishes: bool) -> tuple[bool, ...]:
         """Return, on all workers alike, what any of them wishes; all have to ask at once."""
         if self.workers == 1:
@@ -142,5 +154,9 @@ class Strategy:
         # The others add zeros.
         said = np.zeros(size, "float32")
         said[: len(told)] = np.frombuffer(told, np.uint8)
-        parts = [self.total(said[at : at + MESSAGE]) for at in range(0, size, MESSAGE)]
-        return np.concatenate(parts).astype(np.uint8).tobytes()
+        return self._sums(said).astype(np.uint8).tobytes()
+
+    def _sums(self, numbers: np.ndarray) -> np.ndarray:
+        """Return the sums over the workers of any number of numbers."""
+        parts = [numbers[at : at + MESSAGE] for at in range(0, len(numbers), MESSAGE)]
+        return np.concatenate([numbers[:0], *(self.total(part) for part in parts)])

@@ -1,5 +1,6 @@
 """What a strategy refuses and how workers agree; that they train alike is in test_same_weights."""
 
+import functools
 import threading
 import types
 
@@ -9,13 +10,16 @@ import pytest
 import tensorflow as tf
 from filelock import FileLock
 
-from isozoo.errors import IsozooError, RecipeError, UnknownNameError
+from isozoo.data import InMemoryImages
+from isozoo.data.damage import Damage, ReplacedImages
+from isozoo.errors import ImageError, IsozooError, RecipeError, UnknownNameError
 from isozoo.training import Recipe, TrainingInterrupted, loop
 from isozoo.training.checkpoint import Checkpoints, Position
 from isozoo.training.distribute import (
     STRATEGIES,
     StrategyError,
     WorkerLostError,
+    alike,
     keras_faults,
     on_jax,
     on_tensorflow,
@@ -23,6 +27,7 @@ from isozoo.training.distribute import (
     traps,
 )
 from isozoo.training.distribute.strategy import MESSAGE, Strategy
+from isozoo.training.feed import Feed
 from isozoo.training.interrupt import StopRequest
 from isozoo.training.recovery import Saver, Tracker
 
@@ -246,6 +251,33 @@ def test_what_one_wishes_all_do():
     assert on_workers(lambda worker: worker.agree(worker.index == 1, False)) == [(True, False)] * 2
 
 
+@pytest.mark.parametrize("count", [0, 3, MESSAGE])
+def test_what_any_names_all_know(count):
+    def name(worker: Worker) -> list[int]:
+        return worker.union([*range(worker.index, worker.index + count)])
+
+    expected = list(range(count + 2)) if count else []
+    assert on_workers(name, 3) == [expected] * 3
+    assert Strategy().union([2, 1]) == [1, 2]
+
+
+def test_damage_is_counted_over_all_workers():
+    def meet(worker: Worker, limit: int = 4) -> list[int]:
+        black, damaged = np.zeros((4, 4, 3), "uint8"), (0, 2, 5, 7)
+        pictures = [b"damaged" if number in damaged else black for number in range(9)]
+        samples = InMemoryImages(pictures, [0] * 9, ["black"])
+        training = ReplacedImages(samples, Damage(limit, "train"))
+        feed = Feed(None, training, training, None, worker)  # pyright: ignore[reportArgumentType]
+        for number in damaged[:2] if worker.chief else damaged[2:]:
+            training.image(number)
+        return feed.damaged()
+
+    assert on_workers(meet) == [[0, 2, 5, 7]] * 2
+    for error in on_workers(functools.partial(meet, limit=3)):
+        assert isinstance(error, ImageError)
+        assert "more than 3 damaged images in train" in str(error)
+
+
 def test_a_signal_to_one_worker_stops_all_after_the_same_step(tmp_path):
     def train(worker: Worker) -> Exception:
         model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
@@ -268,15 +300,44 @@ def test_a_signal_to_one_worker_stops_all_after_the_same_step(tmp_path):
 
 
 def test_a_folder_that_workers_do_not_share(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "_SECONDS_TO_BE_SEEN", 0.1)
-    (tmp_path / "seen").touch()
+    monkeypatch.setattr(alike, "_SECONDS_TO_BE_SEEN", 0.1)
+    for name in ("0", "1", "shared"):
+        (tmp_path / name).mkdir()
+        # Left there by an earlier run, and no sign that the folder is shared.
+        (tmp_path / name / "recipe.toml").write_text("tag = 'old'")
+        (tmp_path / name / alike._NONCE).write_text("old")
 
-    def look(worker: Worker) -> None:
-        loop._check_shared(tmp_path / ("seen" if worker.chief else "unseen"), worker)
-
-    for error in on_workers(look):
+    for error in on_workers(lambda worker: alike.check_shared(tmp_path / f"{worker.index}", worker)):
         assert isinstance(error, StrategyError)
         assert "not all 2 workers see" in str(error)
+    assert on_workers(lambda worker: alike.check_shared(tmp_path / "shared", worker)) == [None] * 2
+    assert [path.name for path in (tmp_path / "shared").iterdir()] == ["recipe.toml"]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "images", "classes", "told"),
+    [
+        ("seed = 7", 3, ("a", "b"), ": the recipe differ from"),
+        ("seed = 0", 4, ("a", "b"), ": the number of images in train, the labels of train differ"),
+        ("seed = 0", 3, ("b", "a"), ": the classes of train differ from"),
+        ("seed = 0", 3, ("a", "b"), None),
+    ],
+)
+def test_workers_that_do_not_train_the_same(recipe, images, classes, told):
+    def compare(worker: Worker) -> None:
+        pictures = np.zeros((images if worker.index == 1 else 3, 4, 4, 3), "uint8")
+        labels = [number % 2 for number in range(len(pictures))]
+        names = classes if worker.index == 1 else ("a", "b")
+        text = recipe if worker.index == 1 else "seed = 0"
+        samples = InMemoryImages(pictures, labels, names)
+        alike.check_alike(worker, alike.given(text, {"train": samples}))
+
+    for error in on_workers(compare, 3):
+        if told is None:
+            assert error is None
+        else:
+            assert isinstance(error, StrategyError)
+            assert f"the 3 workers do not train the same{told}" in str(error)
 
 
 def test_two_processes_do_not_train_in_one_folder(tmp_path):
