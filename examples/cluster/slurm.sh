@@ -20,10 +20,27 @@ set -euo pipefail
 recipe=$1 data=$2 out=$3
 most_restarts=20
 
+# JAX would give the one task of a node one GPU; it is to have all of them.
+if ((${SLURM_GPUS_ON_NODE:-0} > 0)); then
+    export JAX_LOCAL_DEVICE_IDS=$(seq -s , 0 $((SLURM_GPUS_ON_NODE - 1)))
+fi
+
+# srun returns the highest code, which is that of workers that lost another or were ended, so each
+# worker's own is kept in a file. The shell waits for a worker that got SIGTERM with it.
+export codes=$out/.slurm-$SLURM_JOB_ID
+rm -rf "$codes"
+mkdir -p "$codes"
+worker='trap : TERM; code=0; "$@" || code=$?; echo "$code" > "$codes/$SLURM_PROCID"; exit "$code"'
+
 code=0
 # When one worker ends badly, Slurm ends the others, which would wait for it.
-srun --kill-on-bad-exit=1 isozoo train "$recipe" --data "$data" --out "$out" \
+srun --kill-on-bad-exit=1 bash -c "$worker" worker \
+    isozoo train "$recipe" --data "$data" --out "$out" \
     --strategy "${STRATEGY:-multiworker}" --resume || code=$?
+if grep -qsx 2 "$codes"/*; then
+    code=2
+fi
+rm -rf "$codes"
 
 # 0 is done, 2 a mistake that would come again. Everything else goes on from the newest checkpoint.
 if ((code == 0 || code == 2)); then

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 import yaml
 
-CALLED = '#!/bin/sh\necho "$(basename "$0") $*" >> "$CALLS"\n'
+CALLED = '#!/bin/bash\necho "$(basename "$0") $*" >> "$CALLS"\n'
 
 
 @pytest.fixture
@@ -34,32 +34,76 @@ def shell(tmp_path):
     return run
 
 
-TRAIN = "srun --kill-on-bad-exit=1 isozoo train r.toml --data d --out o --strategy {} --resume"
+TRAIN = "isozoo train r.toml --data d --out {} --strategy {} --resume"
+# Starts one task after another, the number of which is the number of codes; returns the highest.
+SRUN = """shift
+worst=0 number=0
+for code in $CODES; do
+    SLURM_PROCID=$number CODE=$code "$@" || { ended=$?; ((ended <= worst)) || worst=$ended; }
+    number=$((number + 1))
+done
+exit $worst
+"""
+
+
+@pytest.fixture
+def sbatch(folder, shell, tmp_path):
+    """Run the script for Slurm; returns exit code and calls of isozoo and of scontrol."""
+
+    def run(codes, worker="exit $CODE", **environment) -> tuple[int, list[str]]:
+        programs = {"srun": SRUN, "scontrol": "", "isozoo": worker}
+        variables = {"SLURM_JOB_ID": "17", "CODES": codes, **environment}
+        out = tmp_path / "runs"
+        code, (srun, *calls) = shell(
+            str(folder / "slurm.sh"), "r.toml", "d", str(out), programs=programs, **variables
+        )
+        assert srun.startswith("srun --kill-on-bad-exit=1 bash -c ")
+        assert list(out.iterdir()) == []
+        return code, [call.replace(str(out), "o") for call in calls]
+
+    return run
 
 
 @pytest.mark.parametrize(
-    ("ended", "restarts", "code", "again"),
+    ("codes", "restarts", "code", "again"),
     [
-        (0, 0, 0, False),
-        (2, 0, 2, False),
-        (75, 0, 0, True),
-        (137, 19, 0, True),
-        (137, 20, 137, False),
+        ("0", 0, 0, False),
+        ("0 0", 0, 0, False),
+        ("2 2", 0, 2, False),
+        ("75 75", 0, 0, True),
+        ("137 69", 19, 0, True),
+        ("137 69", 20, 137, False),
+        # A mistake of one worker, and those that lost it or were ended.
+        ("69 2", 0, 2, False),
+        ("2 137 69", 0, 2, False),
     ],
 )
-def test_slurm_goes_on_what_can_go_on(folder, shell, ended, restarts, code, again):
-    found = shell(
-        str(folder / "slurm.sh"), "r.toml", "d", "o",
-        programs={"srun": f"exit {ended}", "scontrol": ""},
-        SLURM_JOB_ID="17", SLURM_RESTART_COUNT=str(restarts),
-    )  # fmt: skip
-    assert found == (code, [TRAIN.format("multiworker"), *["scontrol requeue 17"] * again])
+def test_slurm_goes_on_what_can_go_on(sbatch, codes, restarts, code, again):
+    trained = [TRAIN.format("o", "multiworker")] * len(codes.split())
+    found = sbatch(codes, SLURM_RESTART_COUNT=str(restarts))
+    assert found == (code, [*trained, *["scontrol requeue 17"] * again])
 
 
-def test_slurm_takes_another_strategy(folder, shell):
-    arguments = (str(folder / "slurm.sh"), "r.toml", "d", "o")
-    _, calls = shell(*arguments, programs={"srun": ""}, STRATEGY="data-parallel")
-    assert calls == [TRAIN.format("data-parallel")]
+def test_slurm_waits_for_workers_that_save_on_sigterm(sbatch):
+    # Slurm signals all processes of a task: the shell, and the worker within it.
+    saves = """trap 'sleep 0.2; echo saved >> "$CALLS"; exit 75' TERM
+kill -TERM $PPID
+kill -TERM $$
+"""
+    train = TRAIN.format("o", "multiworker")
+    assert sbatch("0", saves) == (0, [train, "saved", "scontrol requeue 17"])
+
+
+def test_slurm_takes_another_strategy(sbatch):
+    _, calls = sbatch("0", STRATEGY="data-parallel")
+    assert calls == [TRAIN.format("o", "data-parallel")]
+
+
+@pytest.mark.parametrize(("gpus", "told"), [("8", "0,1,2,3,4,5,6,7"), ("1", "0"), ("", "none")])
+def test_jax_gets_all_gpus_of_a_node(sbatch, gpus, told):
+    tell = 'echo "${JAX_LOCAL_DEVICE_IDS-none}" >> "$CALLS"'
+    _, calls = sbatch("0", tell, SLURM_GPUS_ON_NODE=gpus, STRATEGY="data-parallel")
+    assert calls[1:] == [told]
 
 
 def test_every_pod_is_told_of_all(folder, shell):
