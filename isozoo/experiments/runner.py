@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import multiprocessing
 import os
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -211,8 +212,9 @@ def _run(left: Sequence[Job], jobs: int) -> Iterator[RunResult]:
         finally:
             for future in pending:
                 future.cancel()
-            if pending:
-                _stop(others)
+            # Told once, one that trains would save and then wait for another run for ever.
+            while pending and _stop(others):
+                time.sleep(_EVERY)
 
 
 #: Seconds between two looks at whether a signal has come.
@@ -220,15 +222,19 @@ _EVERY = 0.5
 _STOPPED = "stopped by {}; repeat the command to go on"
 
 
-def _stop(others: Collection[BaseProcess]) -> None:
-    """End the pool's processes: one that trains saves what it has first.
+def _stop(others: Collection[BaseProcess]) -> bool:
+    """Tell the pool's processes to end: one that trains saves what it has first.
 
     Args:
         others: Processes that are not the pool's.
+
+    Returns:
+        Whether there were any.
     """
-    for process in multiprocessing.active_children():
-        if process not in others:
-            process.terminate()
+    ours = [process for process in multiprocessing.active_children() if process not in others]
+    for process in ours:
+        process.terminate()
+    return bool(ours)
 
 
 @contextlib.contextmanager

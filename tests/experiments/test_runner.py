@@ -143,7 +143,7 @@ def test_a_table_is_run_once_by_processes_of_its_own(plan):
 
 @pytest.mark.slow
 def test_a_table_that_is_stopped_goes_on_where_it_was(plan, tiny):
-    tiny.write_text(tiny.read_text().replace("epochs = 1, size", "epochs = 60, size"))
+    tiny.write_text(tiny.read_text().replace("epochs = 1, size", "epochs = 20, size"))
     plan = dataclasses.replace(plan, rows=["isonet"], seeds=1)
     (job,) = plan.jobs()
     log = job.folder / "log.jsonl"
@@ -158,11 +158,11 @@ def test_a_table_that_is_stopped_goes_on_where_it_was(plan, tiny):
         reproduce(plan)
     assert list((job.folder / "checkpoints").iterdir())
     assert job.outcome() is None
-    assert 0 < len(log.read_text().splitlines()) < 60
+    assert 0 < len(log.read_text().splitlines()) < 20
 
     (found,) = reproduce(plan).runs
     (undisturbed,) = reproduce(dataclasses.replace(plan, out=plan.out / "undisturbed")).runs
-    assert found.epochs == 60
+    assert found.epochs == 20
     assert dataclasses.replace(found, seconds=0) == dataclasses.replace(undisturbed, seconds=0)
     assert not multiprocessing.active_children()
 
@@ -172,7 +172,6 @@ def test_a_run_that_fails_ends_the_others(plan, tiny):
     tiny.write_text(
         tiny.read_text()
         .replace("epochs = 1, size", "epochs = 100000, size")
-        .replace('"small"] ', "")
         .replace(
             "{ small = { optimizer = { learning_rate = 1e30 } } }",
             "{ small = { batch_size = 999 } }",
