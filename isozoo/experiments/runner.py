@@ -193,7 +193,9 @@ def _run(left: Sequence[Job], jobs: int) -> Iterator[RunResult]:
     with (
         _environment(jobs),
         StopRequest() as request,
-        ProcessPoolExecutor(jobs, context, heed_only_termination) as pool,
+        ProcessPoolExecutor(
+            jobs, context, heed_only_termination, max_tasks_per_child=_TASKS
+        ) as pool,
     ):
         pending = {pool.submit(job.run) for job in left}
         try:
@@ -217,6 +219,8 @@ def _run(left: Sequence[Job], jobs: int) -> Iterator[RunResult]:
                 time.sleep(_EVERY)
 
 
+#: Runs of a process, of which each leaves some memory taken.
+_TASKS = 16
 #: Seconds between two looks at whether a signal has come.
 _EVERY = 0.5
 _STOPPED = "stopped by {}; repeat the command to go on"
