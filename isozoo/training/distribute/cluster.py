@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import tensorflow as tf
 
@@ -17,6 +18,11 @@ Resolver: TypeAlias = "tf.distribute.cluster_resolver.ClusterResolver"
 #: Jobs that train, in the order in which their tasks are numbered.
 JOBS = ("chief", "worker")
 
+#: Seconds that pods of a cluster of Kubernetes may take until all of them run.
+PATIENCE = 300.0
+
+# Between two looks at them.
+_EVERY = 2.0
 # More tasks than a node has.
 _MANY = 1024
 
@@ -47,22 +53,57 @@ def _slurm(environment: Mapping[str, str]) -> Resolver:
 
 
 def _kubernetes(environment: Mapping[str, str]) -> Resolver:
-    """Pods with a label, on their nodes' network; this one is known by its name."""
+    """Pods with a label, on their nodes' network; this one is known by its name.
+
+    TensorFlow's own resolver lists them again each time it is asked, and does not wait for them.
+    """
     try:
         from kubernetes import client, config  # pyright: ignore[reportMissingImports]
     except ModuleNotFoundError:
         raise MissingExtraError(
             "the cluster of Kubernetes needs its client: python -m pip install kubernetes"
         ) from None
-    config.load_incluster_config()
-    pods, selector = client.CoreV1Api(), environment["ISOZOO_POD_SELECTOR"]
-    found = resolvers.KubernetesClusterResolver(
-        {"worker": [selector]}, int(environment.get("ISOZOO_PORT", "8470")), override_client=pods
-    )
-    listed = pods.list_pod_for_all_namespaces(label_selector=selector).items
-    # In the order that TensorFlow numbers them.
-    names = sorted(pod.metadata.name for pod in listed)
-    return _resolver(found.cluster_spec(), "worker", names.index(environment["POD_NAME"]))
+    selector, own = environment["ISOZOO_POD_SELECTOR"], environment["POD_NAME"]
+    port = int(environment.get("ISOZOO_PORT", "8470"))
+    try:
+        config.load_incluster_config()
+        pods = _running(client.CoreV1Api(), selector)
+    except config.ConfigException as error:
+        raise StrategyError(
+            f"ISOZOO_POD_SELECTOR and POD_NAME are set, and this is no pod ({error}); unset "
+            "them, or set TF_CONFIG"
+        ) from error
+    except client.ApiException as error:
+        raise StrategyError(
+            f"the pods '{selector}' cannot be listed ({error.status} {error.reason}); let the "
+            "pods' service account list the pods of all namespaces, or set TF_CONFIG"
+        ) from error
+    names = [pod.metadata.name for pod in pods]
+    if own not in names:
+        raise StrategyError(
+            f"POD_NAME {own} is not among the pods '{selector}' ({', '.join(names) or 'none'}); "
+            "give this pod the label too"
+        )
+    addresses = [f"{pod.status.host_ip}:{port}" for pod in pods]
+    return _resolver(tf.train.ClusterSpec({"worker": addresses}), "worker", names.index(own))
+
+
+def _running(pods: Any, selector: str) -> list[Any]:
+    """Return the pods with a label in the order of their names, once all of them run."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        listed = pods.list_pod_for_all_namespaces(label_selector=selector).items
+        others = [pod for pod in listed if pod.status.phase != "Running"]
+        if not others:
+            return sorted(listed, key=lambda pod: pod.metadata.name)
+        phases = {pod.status.phase for pod in others}
+        if phases - {"Pending"} or time.monotonic() > end:
+            told = ", ".join(sorted(f"{pod.metadata.name}: {pod.status.phase}" for pod in others))
+            raise StrategyError(
+                f"not all of the {len(listed)} pods '{selector}' run ({told}); start them "
+                "together, and delete those of earlier runs"
+            )
+        time.sleep(_EVERY)
 
 
 def _resolver(cluster: tf.train.ClusterSpec, job: str, number: int) -> Resolver:

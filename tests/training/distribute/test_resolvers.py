@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from isozoo.errors import MissingExtraError
-from isozoo.training.distribute import StrategyError
+from isozoo.training.distribute import StrategyError, cluster
 from isozoo.training.distribute.cluster import ENVIRONMENTS, find_cluster
 
 
@@ -73,19 +73,40 @@ def pod(name: str, phase: str = "Running") -> types.SimpleNamespace:
     )
 
 
-def kubernetes(monkeypatch, pods) -> None:
-    """Stand in for the client of Kubernetes."""
+class ConfigException(Exception):
+    """As the client of Kubernetes has it."""
+
+
+class ApiException(Exception):
+    """As the client of Kubernetes has it."""
+
+    status, reason = 403, "Forbidden"
+
+
+def kubernetes(monkeypatch, *lists, config_fails=False) -> None:
+    """Stand in for the client of Kubernetes, which lists other pods each time it is asked."""
+    answers = iter(lists)
 
     def listed(label_selector):
         assert label_selector == "job-name=train"
+        pods = next(answers)
+        if isinstance(pods, Exception):
+            raise pods
         return types.SimpleNamespace(items=pods)
+
+    def load_incluster_config():
+        if config_fails:
+            raise ConfigException("Service host/port is not set.")
 
     api = types.SimpleNamespace(list_pod_for_all_namespaces=listed)
     package = types.SimpleNamespace(
-        client=types.SimpleNamespace(CoreV1Api=lambda: api),
-        config=types.SimpleNamespace(load_incluster_config=lambda: None),
+        client=types.SimpleNamespace(CoreV1Api=lambda: api, ApiException=ApiException),
+        config=types.SimpleNamespace(
+            load_incluster_config=load_incluster_config, ConfigException=ConfigException
+        ),
     )
     monkeypatch.setitem(sys.modules, "kubernetes", package)
+    monkeypatch.setattr(cluster.time, "sleep", lambda seconds: None)
 
 
 POD = {"ISOZOO_POD_SELECTOR": "job-name=train", "POD_NAME": "train-1"}
@@ -97,9 +118,31 @@ def test_kubernetes(monkeypatch):
     assert told_by(monkeypatch, **POD) == ({"worker": addresses}, "worker", 1)
 
 
-def test_kubernetes_before_all_pods_run(monkeypatch):
+def test_kubernetes_waits_until_all_pods_run(monkeypatch):
+    both = [pod("train-0"), pod("train-1")]
+    kubernetes(monkeypatch, [pod("train-0", "Pending"), pod("train-1")], both)
+    assert told_by(monkeypatch, **POD)[2] == 1
+
+
+def test_kubernetes_waits_for_a_time(monkeypatch):
+    monkeypatch.setattr(cluster, "PATIENCE", -1.0)
     kubernetes(monkeypatch, [pod("train-0", "Pending"), pod("train-1")])
-    with pytest.raises(StrategyError, match='cluster of Kubernetes: Pod "train-0" is not running'):
+    with pytest.raises(StrategyError, match=r"not all of the 2 pods .* run \(train-0: Pending\)"):
+        told_by(monkeypatch, **POD)
+
+
+@pytest.mark.parametrize(
+    ("answer", "fails", "message"),
+    [
+        ([pod("train-0", "Failed"), pod("train-1")], False, r"run \(train-0: Failed\); start"),
+        ([pod("train-0")], False, r"POD_NAME train-1 is not among .* \(train-0\); give this pod"),
+        (ApiException(), False, r"cannot be listed \(403 Forbidden\); let the pods' service acc"),
+        ([], True, r"this is no pod \(Service host/port is not set.\); unset them, or set TF_CON"),
+    ],
+)
+def test_a_kubernetes_that_cannot_train(monkeypatch, answer, fails, message):
+    kubernetes(monkeypatch, answer, config_fails=fails)
+    with pytest.raises(StrategyError, match=message):
         told_by(monkeypatch, **POD)
 
 
