@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import subprocess
+import tomllib
 
 import pytest
 import yaml
@@ -128,3 +130,12 @@ def test_every_pod_is_told_of_all(folder, shell):
     told = json.loads(calls[1])
     hosts = [f"{name}-{job['name']}-0-{number}.{name}:8470" for number in range(4)]
     assert told == {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": 2}}
+
+
+def test_the_image_has_what_the_page_needs(folder, root):
+    image = (folder / "Dockerfile").read_text()
+    extras = re.search(r"/isozoo\[([\w,]+)\]", image)[1].split(",")
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    needs = "".join(needs for extra in extras for needs in project["optional-dependencies"][extra])
+    assert "tensorflow-datasets" in needs
+    assert "ray[" in needs
