@@ -16,6 +16,7 @@ from isozoo.experiments import (
     CellResult,
     Results,
     Row,
+    RunResult,
     Table,
     noise,
     read_results,
@@ -104,13 +105,19 @@ def _runs(described: Table, results: Results) -> str:
     runs = results.runs
     several = {len(cell.runs) for cell in results.cells().values() if len(cell.runs) > 1}
     seeds = f", up to {max(several)} seeds a cell" if several else ", one seed a cell"
-    machines = {f"{run.machine['cores']} cores of {run.machine['processor']}" for run in runs}
+    machines = {_machine(run) for run in runs}
     counts = {f"{run.dataset} ({run.training_images:,} to train on)" for run in runs}
     text = (
         f"{len(runs)} runs{seeds}, {sum(run.seconds for run in runs) / 3600:.1f} hours of training "
         f"on {' and '.join(sorted(machines))}; images: {', '.join(sorted(counts))}."
     )
     return text + noise_of(described.name)
+
+
+def _machine(run: RunResult) -> str:
+    threads = run.machine["threads"].get("OMP_NUM_THREADS")
+    each = f", {threads} for each run" if threads else ""
+    return f"{run.machine['cores']} cores of {run.machine['processor']}{each}"
 
 
 def chosen(name: str) -> str:
