@@ -80,11 +80,7 @@ class InMemoryImages:
                 f"{len(images)} images do not go with labels of shape {self.labels.shape}; "
                 "give one label for each image, and at least one"
             )
-        low, high = int(self.labels.min()), int(self.labels.max())
-        if low < 0 or high >= len(self.classes):
-            raise DataError(
-                f"labels run from {low} to {high} but there are {len(self.classes)} classes"
-            )
+        check_labels(self.labels, self.classes)
 
     def __len__(self) -> int:
         return len(self._images)
@@ -111,6 +107,21 @@ class InMemoryImages:
                 "expected uint8 (height, width, 3)"
             )
         return value
+
+
+def check_labels(labels: np.ndarray, classes: Sequence[str]) -> None:
+    """Refuse labels, of which there are some, that are no indices into the classes.
+
+    Args:
+        labels: The labels.
+        classes: Class names.
+
+    Raises:
+        DataError: A label has no class.
+    """
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= len(classes):
+        raise DataError(f"labels run from {low} to {high} but there are {len(classes)} classes")
 
 
 def cache_images(

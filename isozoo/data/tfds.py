@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import hashlib
 import io
 import logging
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from filelock import FileLock
 
 from isozoo.data.images import open_image
-from isozoo.data.samples import InMemoryImages, Samples, progress
+from isozoo.data.samples import InMemoryImages, Samples, check_labels, progress
 from isozoo.errors import DataError, MissingExtraError
 from isozoo.files import atomic_write
 
@@ -34,7 +36,7 @@ class PreparedImages:
 
     Pictures stay encoded as they were published and are decoded as those of a folder are, by
     `open_image`. All labels are read once, which takes a pass over the records, and kept in a file
-    beside them where that can be written.
+    beside them where that can be written, until the records are others.
 
     Attributes:
         classes: Class names; a label is an index into them.
@@ -45,7 +47,7 @@ class PreparedImages:
         split: Its own name of the split.
 
     Raises:
-        DataError: It is not a data set of images with classes.
+        DataError: It is not a data set of images with classes, or a label has no class.
     """
 
     def __init__(self, builder: Any, split: str) -> None:
@@ -56,12 +58,15 @@ class PreparedImages:
         self.classes: tuple[str, ...] = tuple(builder.info.features[label].names)
         skip = {self._image: tfds.decode.SkipDecoding()}
         self._source = builder.as_data_source(split, decoders=skip)
-        kept = Path(builder.data_dir) / f"isozoo-labels-{split}.npy"
-        self.labels: np.ndarray = _read_labels(kept, len(self._source))
-        if not len(self.labels):
-            self.labels = _scan(self._source, label, self._name)
-            _keep_labels(kept, self.labels)
-        _check_labels(self.labels, self._name)
+        kept = Path(builder.data_dir) / f"isozoo-labels-{split}.npz"
+        key = _written(kept.parent)
+        labels = _read_labels(kept, key, len(self._source))
+        if labels is None:
+            labels = _scan(self._source, label, self._name)
+            _keep_labels(kept, key, labels)
+        _check_labels(labels, self._name)
+        check_labels(labels, self.classes)
+        self.labels: np.ndarray = labels
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -295,18 +300,26 @@ def _scan(records: Sequence[Mapping[str, Any]], label: str, name: str) -> np.nda
     return np.fromiter(shown, np.int32, len(records))
 
 
-def _read_labels(path: Path, count: int) -> np.ndarray:
-    """Return the labels that `_keep_labels` kept; none if there are none, or others."""
-    with contextlib.suppress(FileNotFoundError, EOFError, ValueError):
-        labels = np.load(path, allow_pickle=False)
-        if labels.shape == (count,):
+def _written(folder: Path) -> str:
+    """Return what is another once any of a data set's records have been written anew."""
+    files = [folder / _INFO, *sorted(folder.glob(f"*{_FORMAT}*"))]
+    stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return hashlib.sha256(repr(stats).encode()).hexdigest()
+
+
+def _read_labels(path: Path, key: str, count: int) -> np.ndarray | None:
+    """Return the labels that `_keep_labels` kept under a key, if they are there and whole."""
+    damage = (OSError, EOFError, ValueError, KeyError, BadZipFile)
+    with contextlib.suppress(*damage), np.load(path, allow_pickle=False) as kept:
+        labels = kept["labels"]
+        if str(kept["key"]) == key and labels.shape == (count,):
             return labels.astype(np.int32)
-    return np.empty(0, np.int32)
+    return None
 
 
-def _keep_labels(path: Path, labels: np.ndarray) -> None:
+def _keep_labels(path: Path, key: str, labels: np.ndarray) -> None:
     buffer = io.BytesIO()
-    np.save(buffer, labels)
+    np.savez(buffer, key=np.array(key), labels=labels)
     try:
         atomic_write(path, buffer.getvalue())
     except OSError as error:

@@ -1,5 +1,6 @@
 import builtins
 import logging
+import shutil
 import sys
 import threading
 import time
@@ -53,23 +54,54 @@ def test_a_prepared_folder_is_opened_at_the_version_or_above(records, above):
 
 def test_labels_are_read_once_and_kept(records, monkeypatch):
     first = open_split(records, "train")
-    assert (records / "isozoo-labels-train.npy").is_file()
+    assert (records / "isozoo-labels-train.npz").is_file()
     monkeypatch.setattr(room, "_scan", None)
     np.testing.assert_array_equal(open_split(records, "train").labels, first.labels)
 
 
 def test_labels_that_do_not_fit_are_read_anew(records):
-    kept = records / "isozoo-labels-test.npy"
-    for damage in (np.zeros(3, np.int32), None):
-        if damage is None:
-            kept.write_bytes(b"damaged")
-        else:
-            np.save(kept, damage)
+    kept = records / "isozoo-labels-test.npz"
+    open_split(records, "test")
+    with np.load(kept) as found:
+        key = found["key"]
+    np.savez(kept, key=key, labels=np.zeros(12, np.int32))
+    assert not open_split(records, "test").labels.any(), "what is kept is not read"
+
+    for damage in (
+        {"key": key, "labels": np.zeros(3, np.int32)},
+        {"key": np.array("another"), "labels": np.zeros(12, np.int32)},
+        {"key": key},
+        {},
+    ):
+        np.savez(kept, **damage)
+        check(open_split(records, "test"), "test")
+    for damage in (b"", b"damaged", b"PK damaged"):
+        kept.write_bytes(damage)
         check(open_split(records, "test"), "test")
 
 
+def test_labels_of_other_records_are_not_trusted(records, tmp_path, monkeypatch):
+    def relabelled(self, split, generate=DrawnSquares._generate_examples):
+        for number, record in generate(self, split):
+            yield number, {**record, "label": (record["label"] + 1) % 3}
+
+    root = shutil.copytree(records, tmp_path / "records" / "drawn_squares" / "1.0.0")
+    before = open_split(root, "train").labels
+    monkeypatch.setattr(DrawnSquares, "_generate_examples", relabelled)
+    shutil.copytree(prepare(tmp_path, "array_record"), root, dirs_exist_ok=True)
+    np.testing.assert_array_equal(open_split(root, "train").labels, (before + 1) % 3)
+
+
+def test_a_label_without_a_class_is_refused(records, monkeypatch):
+    (records / "isozoo-labels-test.npz").unlink(missing_ok=True)
+    monkeypatch.setattr(room, "_scan", lambda source, *names: np.arange(len(source)))
+    with pytest.raises(DataError, match="labels run from 0 to 11 but there are 3 classes"):
+        open_split(records, "test")
+    (records / "isozoo-labels-test.npz").unlink()
+
+
 def test_labels_need_not_be_kept(records, monkeypatch, caplog):
-    (records / "isozoo-labels-test.npy").unlink(missing_ok=True)
+    (records / "isozoo-labels-test.npz").unlink(missing_ok=True)
 
     def full(path, content):
         raise OSError(30, "Read-only file system")
