@@ -8,7 +8,6 @@ import functools
 import json
 import logging
 import os
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,8 @@ from isozoo.models.folder import write_folder
 from isozoo.models.manifest import LOG, RECIPE
 from isozoo.models.provenance import read_log
 from isozoo.training.checkpoint import Checkpoints
-from isozoo.training.distribute import StrategyError, open_strategy
+from isozoo.training.distribute import open_strategy
+from isozoo.training.distribute.alike import check_alike, check_shared, given
 from isozoo.training.distribute.strategy import Strategy
 from isozoo.training.evaluation import measure
 from isozoo.training.feed import Feed
@@ -36,9 +36,6 @@ from isozoo.training.recipe import Recipe
 from isozoo.training.recovery import Stop, StoppableNetwork
 
 _LOG = logging.getLogger(__name__)
-
-# A folder on a network may take a moment to show what another machine wrote.
-_SECONDS_TO_BE_SEEN = 30.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +104,8 @@ def train(
             first few.
         MissingExtraError: TensorBoard was asked for, or a data set by its name, and what it needs
             is not installed.
-        StrategyError: The strategy cannot be had here, or cannot do what the recipe asks.
+        StrategyError: The strategy cannot be had here, or cannot do what the recipe asks, or the
+            workers were not given the same, or do not all see `out`.
         WorkerLostError: Another worker is gone; all have to be started again with `resume`.
         ValueError: `checkpoint_minutes` is not positive.
     """
@@ -121,8 +119,9 @@ def train(
     directory = Path(out) / plan.name
     checkpoints = Checkpoints(directory / "checkpoints", _identity(plan, training))
     with workers.guard(), _locked(directory, workers), StopRequest() as request:
+        check_alike(workers, given(text, {"train": training, "val": validation}))
         workers.decide(lambda: _begin(directory, plan.name, text, checkpoints, resume))
-        _check_shared(directory / RECIPE, workers)
+        check_shared(directory, workers)
         stop = Stop(request, checkpoints)
         feed = Feed(plan, training, validation, stop, workers)
         model = Fitting(plan, feed, directory, checkpoints, options).run()
@@ -173,19 +172,6 @@ def _locked(directory: Path, workers: Strategy) -> Iterator[None]:
             f"another process is training in {directory}; wait for it, stop it, or give another "
             "--out"
         ) from None
-
-
-def _check_shared(path: Path, workers: Strategy) -> None:
-    """Refuse an `out` that the chief writes to and another worker does not see."""
-    end = time.monotonic() + _SECONDS_TO_BE_SEEN
-    while not path.exists() and time.monotonic() < end:
-        time.sleep(0.1)
-    (hidden,) = workers.agree(not path.exists())
-    if hidden:
-        raise StrategyError(
-            f"not all {workers.workers} workers see {path.parent}, which worker 0 made; --out must "
-            "be a folder that all of them share"
-        )
 
 
 def _opened(

@@ -307,7 +307,9 @@ def test_a_folder_that_workers_do_not_share(tmp_path, monkeypatch):
         (tmp_path / name / "recipe.toml").write_text("tag = 'old'")
         (tmp_path / name / alike._NONCE).write_text("old")
 
-    for error in on_workers(lambda worker: alike.check_shared(tmp_path / f"{worker.index}", worker)):
+    for error in on_workers(
+        lambda worker: alike.check_shared(tmp_path / f"{worker.index}", worker)
+    ):
         assert isinstance(error, StrategyError)
         assert "not all 2 workers see" in str(error)
     assert on_workers(lambda worker: alike.check_shared(tmp_path / "shared", worker)) == [None] * 2
