@@ -204,6 +204,21 @@ def test_what_precisions_cost_stands_beside_its_goal(tables, tmp_path, monkeypat
     ]
 
 
+def test_only_what_has_a_counterpart_is_said_to_communicate(tables, tmp_path, monkeypatch):
+    speeds = {"one": 10, "alone": 20, "mirrored": 16, "multiworker": 15}
+    results = tuple(result(f"net@{group}", speed) for group, speed in speeds.items())
+    machine = {"processor": "Abacus", "system": "Linux"}
+    found = Comparison("T", results, ("net@one", "net@alone"), 1, 0, {}, machine).to_json()
+    rows = [{"title": "Net", "comparison": found}]
+    (tmp_path / "scaling.json").write_text(json.dumps({"rows": rows}))
+    monkeypatch.setattr(tables.scaling_tables, "RESULTS", tmp_path)
+    assert tables.scaling_tables.scaling().splitlines()[2:5] == [
+        "| Net | one process, one core | 10.0 | 1.00 |  |",
+        "| Net | `mirrored`, two virtual devices | 16.0 | 1.60 |  |",
+        "| Net | `multiworker`, two processes | 15.0 | 1.50 | 25 % |",
+    ]
+
+
 def test_the_results_are_the_catalogs(tables):
     rows = list(csv.DictReader(tables.results_csv().splitlines()))
     names = isozoo.list_models(pretrained=True)

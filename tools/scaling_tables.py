@@ -20,6 +20,8 @@ SHOWN = {
     "mirrored": "`mirrored`, two virtual devices",
     "multiworker": "`multiworker`, two processes",
 }
+#: Of these, the group that does what the processes of `alone` do, and tells the others beside.
+TELLING = "multiworker"
 
 
 def scaling() -> str:
@@ -35,8 +37,8 @@ def scaling() -> str:
         "\nMedians of rounds in turns, each device with one core of "
         f"{about['processor']} to itself ({about['system']}). Two processes that do half of a step "
         "each and tell each other nothing are timed too; the share of a step that is longer than "
-        "theirs counts as communication, the waiting for each other included. On GPUs, with their "
-        "own network, nothing was measured.\n"
+        "theirs counts as communication, the waiting for each other included. One process with two "
+        "devices has no such counterpart. On GPUs, with their own network, nothing was measured.\n"
     )
 
 
@@ -51,7 +53,7 @@ def _rows(row: dict, found: Comparison) -> Iterator[list[str]]:
             words,
             f"{result.median:.1f}" if result.median else "failed",
             f"{gain.median:.2f}" if gain else "",
-            f"{100 * max(0.0, 1 - alone.median):.0f} %" if alone and group != "one" else "",
+            f"{100 * max(0.0, 1 - alone.median):.0f} %" if alone and group == TELLING else "",
         ]
 
 
