@@ -2,7 +2,8 @@
 
 Importing this package does not import TensorFlow; the two datasets of `isozoo.data.pipeline` do
 when they are first used. The two sequences of `isozoo.data.sequence` are their like for machines
-without it.
+without it. These four have to be named: `from isozoo.data import *` leaves them out, as it would
+import TensorFlow and Keras.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from isozoo.data.samples import InMemoryImages, Samples, cache_images
 from isozoo.data.sources import open_split
 
 if TYPE_CHECKING:
-    from isozoo.data.pipeline import evaluation_dataset, training_dataset
-    from isozoo.data.sequence import evaluation_sequence, training_sequence
+    from isozoo.data.pipeline import evaluation_dataset as evaluation_dataset
+    from isozoo.data.pipeline import training_dataset as training_dataset
+    from isozoo.data.sequence import evaluation_sequence as evaluation_sequence
+    from isozoo.data.sequence import training_sequence as training_sequence
 
 __all__ = [
     "IMAGENET",
@@ -31,14 +34,10 @@ __all__ = [
     "Samples",
     "Share",
     "cache_images",
-    "evaluation_dataset",
-    "evaluation_sequence",
     "image_paths",
     "open_image",
     "open_split",
     "steps_per_epoch",
-    "training_dataset",
-    "training_sequence",
 ]
 
 _LATER = {
@@ -54,3 +53,8 @@ def __getattr__(name: str) -> Any:
     if name in _LATER:
         return getattr(importlib.import_module(_LATER[name]), name)
     raise AttributeError(f"module 'isozoo.data' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the names that are there and those that come at their first use."""
+    return sorted({*globals(), *_LATER})
