@@ -24,6 +24,7 @@ from isozoo.cli import (
     train,
 )
 from isozoo.errors import IsozooError
+from isozoo.training.distribute import leave
 
 COMMANDS = (
     listing, info, predict, train, cluster, runs, evaluate, reproduce, benchmark, export, convert,
@@ -54,7 +55,12 @@ def main(argv: Sequence[str] | None = None) -> int:
           "name": ...
         0
     """
-    args = _parser().parse_args(argv)
+    code = _run(_parser().parse_args(argv))
+    leave(code)
+    return code
+
+
+def _run(args: argparse.Namespace) -> int:
     try:
         if args.needs_keras(args):
             backend.start(args.backend)

@@ -16,6 +16,9 @@ This module imports neither Keras nor a backend.
 from __future__ import annotations
 
 import importlib
+import os
+import sys
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from isozoo.errors import IsozooError, unknown
@@ -30,6 +33,11 @@ class StrategyError(IsozooError, ValueError):
 
 class WorkerLostError(IsozooError):
     """Another worker has died or cannot be reached; all have to be started again."""
+
+
+#: Seconds for which the first of several JAX processes that fails stays, as it carries what the
+#: others need to end in their own way.
+LINGER = 5.0
 
 
 class Kind(NamedTuple):
@@ -101,3 +109,22 @@ def _check_backend(name: str, needed: str) -> None:
         f"the strategy '{name}' is for the {needed} backend, and Keras runs on {backend}; set "
         f"KERAS_BACKEND={needed}, or choose {' or '.join(known)}"
     )
+
+
+def leave(code: int) -> None:
+    """End this process here if it failed as one of several of JAX; otherwise do nothing.
+
+    As the interpreter ends, JAX waits for all of the processes, and then aborts this one, whose
+    exit code is lost.
+
+    Args:
+        code: The exit code.
+    """
+    jax = sys.modules.get("jax")
+    if not code or jax is None or not jax.distributed.is_initialized():
+        return
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if jax.process_index() == 0:
+        time.sleep(LINGER)
+    os._exit(code)

@@ -7,6 +7,7 @@ clipping are those of one device by themselves, and so is dropout.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -24,8 +25,22 @@ HEARTBEAT_SECONDS = 10
 #: Environment variables that say what JAX's own detection (Slurm, MPI, TPU) would.
 EXPLICIT = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 
-# What the messages of JAX's one kind of error have in common where a peer has gone.
-_LOST = ("UNAVAILABLE", "ABORTED", "DEADLINE_EXCEEDED", "onnection", "heartbeat", "loo")
+#: Seconds that a process which ends well waits for the others to do so.
+SHUTDOWN_SECONDS = 30
+
+# What is said where a peer has gone, by JAX's own kind of error or by a plain ValueError.
+_LOST = (
+    "UNAVAILABLE: ",
+    "ABORTED: ",
+    "DEADLINE_EXCEEDED: ",
+    "Connection closed by peer",
+    "Connection reset by peer",
+    "stopped sending heartbeats",
+    "heartbeat timeout",
+    "remote process exited",
+)
+# What it says where neither variables nor a scheduler tell of other processes.
+_ALONE = "coordinator_address should be defined"
 
 
 class JaxStrategy(Strategy):
@@ -69,7 +84,7 @@ class JaxStrategy(Strategy):
 
         try:
             yield
-        except jax.errors.JaxRuntimeError as error:
+        except (jax.errors.JaxRuntimeError, ValueError) as error:
             if self.workers == 1 or not any(word in str(error) for word in _LOST):
                 raise
             reason = str(error).partition("\n")[0]
@@ -137,6 +152,8 @@ def data_parallel() -> JaxStrategy:
     return JaxStrategy()
 
 
+# Once nobody was found, JAX computes, and cannot look for others any more.
+@functools.cache
 def _join() -> None:
     import jax  # pyright: ignore[reportMissingImports]
 
@@ -154,10 +171,12 @@ def _join() -> None:
             int(index) if index else None,
             # JAX's own patience with the dead is 100 seconds.
             heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+            shutdown_timeout_seconds=SHUTDOWN_SECONDS,
         )
     except (ValueError, RuntimeError) as error:
-        # Without anything to join, one process is all there is.
-        if told:
-            raise StrategyError(
-                f"'data-parallel' cannot join the processes that {', '.join(told)} tell of: {error}"
-            ) from error
+        if not told and _ALONE in str(error):
+            return  # one process is all there is
+        raise StrategyError(
+            f"'data-parallel' cannot join the processes that {', '.join(told) or 'JAX looks for'} "
+            f"tell of: {error}; open it before anything is computed, in all of them at once"
+        ) from error
