@@ -128,14 +128,16 @@ class Strategy:
             function: Returns what can be pickled.
 
         Raises:
-            IsozooError: The chief's call failed; on the chief its own error is raised.
+            IsozooError: The chief's call failed; on the chief its own error is raised, and on the
+                others too if isozoo or the system raises it on purpose: its kind says whether to
+                try again.
         """
         if self.workers == 1:
             return function()
         if not self.chief:
             value, failure = pickle.loads(self._tell(b""))
             if failure:
-                raise IsozooError(f"worker 0 stopped: {failure}")
+                raise failure
             return value
         try:
             with self._outside():
@@ -143,9 +145,9 @@ class Strategy:
         except Exception as error:
             with contextlib.suppress(Exception):
                 # They may be gone; what is to be told here is why this one goes.
-                self._tell(pickle.dumps((None, f"{type(error).__name__}: {error}")))
+                self._tell(_failure(error))
             raise
-        self._tell(pickle.dumps((value, "")))
+        self._tell(pickle.dumps((value, None)))
         return value
 
     def _tell(self, told: bytes) -> bytes:
@@ -160,3 +162,14 @@ class Strategy:
         """Return the sums over the workers of any number of numbers."""
         parts = [numbers[at : at + MESSAGE] for at in range(0, len(numbers), MESSAGE)]
         return np.concatenate([numbers[:0], *(self.total(part) for part in parts)])
+
+
+def _failure(error: Exception) -> bytes:
+    """Return a failed decision as it is told: the chief's own error, or one that names it."""
+    named = IsozooError(f"worker 0 stopped: {type(error).__name__}: {error}")
+    if isinstance(error, IsozooError | OSError):
+        with contextlib.suppress(Exception):
+            told = pickle.dumps((None, error))
+            pickle.loads(told)  # some errors can be packed and not unpacked
+            return told
+    return pickle.dumps((None, named))

@@ -1,8 +1,12 @@
 """What a strategy refuses and how workers agree; that they train alike is in test_same_weights."""
 
 import functools
+import os
+import sys
 import threading
+import time
 import types
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,13 +18,15 @@ from isozoo.data import InMemoryImages
 from isozoo.data.damage import Damage, ReplacedImages
 from isozoo.errors import ImageError, IsozooError, RecipeError, UnknownNameError
 from isozoo.training import Recipe, TrainingInterrupted, loop
-from isozoo.training.checkpoint import Checkpoints, Position
+from isozoo.training.checkpoint import CheckpointError, Checkpoints, Position
 from isozoo.training.distribute import (
+    LINGER,
     STRATEGIES,
     StrategyError,
     WorkerLostError,
     alike,
     keras_faults,
+    leave,
     on_jax,
     on_tensorflow,
     open_strategy,
@@ -178,6 +184,77 @@ def test_the_loss_of_a_worker_is_told():
         raise lost
 
 
+@pytest.mark.parametrize(
+    ("error", "lost"),
+    [
+        (
+            "UNKNOWN: Gloo AllGather failed: [pair.cc:547] Connection closed by peer [10.0.0.1]",
+            True,
+        ),
+        ("UNAVAILABLE: The following tasks are unhealthy (stopped sending heartbeats)", True),
+        ("cannot convert the loop to a lookup table of an AllGather connection", False),
+    ],
+)
+def test_the_loss_of_a_worker_is_told_on_jax(error, lost, monkeypatch):
+    class JaxRuntimeError(RuntimeError):
+        pass
+
+    stand_in = types.SimpleNamespace(errors=types.SimpleNamespace(JaxRuntimeError=JaxRuntimeError))
+    monkeypatch.setitem(sys.modules, "jax", stand_in)
+    for kind in (ValueError, JaxRuntimeError):
+        strategy = object.__new__(on_jax.JaxStrategy)
+        Strategy.__init__(strategy, "data-parallel", 2, 2, 1)
+        expected = WorkerLostError if lost else kind
+        told = "lost another of the 2" if lost else "^cannot"
+        with pytest.raises(expected, match=told), strategy.guard():
+            raise kind(error)
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (ValueError("coordinator_address should be defined."), None),
+        (RuntimeError("must be called before any JAX calls"), r"that JAX looks for tell of: must"),
+        (ValueError("Number of processes must be defined."), r"JAX looks for tell of: Number"),
+    ],
+)
+def test_jax_joins_or_is_alone(found, told, monkeypatch):
+    def initialize(*arguments, **settings):
+        raise found
+
+    for name in on_jax.EXPLICIT:
+        monkeypatch.delenv(name, raising=False)
+    distributed = types.SimpleNamespace(initialize=initialize)
+    monkeypatch.setitem(sys.modules, "jax", types.SimpleNamespace(distributed=distributed))
+    on_jax._join.cache_clear()
+    if told is None:
+        on_jax._join()
+        distributed.initialize = None  # it is not asked again
+        on_jax._join()
+    else:
+        with pytest.raises(StrategyError, match=told):
+            on_jax._join()
+    on_jax._join.cache_clear()
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_who_fails_on_jax_does_not_wait_for_the_others(index, monkeypatch):
+    done = []
+    distributed = types.SimpleNamespace(is_initialized=lambda: True)
+    jax = types.SimpleNamespace(distributed=distributed, process_index=lambda: index)
+    monkeypatch.setitem(sys.modules, "jax", jax)
+    monkeypatch.setattr(time, "sleep", done.append)
+    monkeypatch.setattr(os, "_exit", done.append)
+    leave(0)
+    assert not done
+    leave(69)
+    # The first carries the service without which the others would be aborted.
+    assert done == ([LINGER, 69] if index == 0 else [69])
+    distributed.is_initialized = lambda: False
+    leave(2)
+    assert 2 not in done
+
+
 def test_keras_still_has_the_faults_that_are_mended():
     from keras.src.backend.tensorflow import trainer
 
@@ -245,6 +322,37 @@ def test_all_know_what_the_chief_decides():
     assert isinstance(first, ZeroDivisionError)
     assert isinstance(second, IsozooError)
     assert "worker 0 stopped: ZeroDivisionError: division by zero" in str(second)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        TrainingInterrupted("stopped by SIGTERM during the last measurement", Path("checkpoints")),
+        CheckpointError("cannot write the checkpoint (No space left on device)"),
+        WorkerLostError("worker 0 lost another"),
+        OSError(28, "No space left on device", "log.jsonl"),
+        RecipeError("the folder holds a run already"),
+    ],
+)
+def test_what_fails_on_the_chief_is_of_the_same_kind_everywhere(failure):
+    def fail():
+        raise failure
+
+    for error in on_workers(lambda worker: worker.decide(fail)):
+        assert type(error) is type(failure)
+        assert (str(error), error.__dict__) == (str(failure), failure.__dict__)
+
+
+def test_a_failure_that_cannot_be_told_is_named():
+    class Local(IsozooError):
+        pass
+
+    def fail():
+        raise Local("odd")
+
+    first, second = on_workers(lambda worker: worker.decide(fail))
+    assert isinstance(first, Local)
+    assert str(second) == "worker 0 stopped: Local: odd"
 
 
 def test_what_one_wishes_all_do():
