@@ -137,7 +137,7 @@ def _show(table: Table, results: Results, as_json: bool) -> None:
 
 
 def _list(names: list[str], as_json: bool) -> int:
-    from isozoo.experiments.table import read_table
+    from isozoo.experiments import read_table
 
     tables = [read_table(name) for name in names]
     if as_json:

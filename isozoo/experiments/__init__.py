@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from isozoo.experiments.claims import Noise, Verdict, noise, verdicts
     from isozoo.experiments.plots import plot
+    from isozoo.experiments.reading import read_table, table_names
     from isozoo.experiments.results import CellResult, Results, RunResult, read_results
     from isozoo.experiments.runner import Plan, collect, reproduce, write_recipes
     from isozoo.experiments.table import (
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
         Row,
         Scale,
         Table,
-        read_table,
-        table_names,
     )
 
 _HOME = {
@@ -38,9 +37,9 @@ _HOME = {
     "noise": "claims",
     "plot": "plots",
     "read_results": "results",
-    "read_table": "table",
+    "read_table": "reading",
     "reproduce": "runner",
-    "table_names": "table",
+    "table_names": "reading",
     "verdicts": "claims",
     "write_recipes": "runner",
 }

@@ -17,8 +17,9 @@ from isozoo.benchmark.machine import THREADS
 from isozoo.errors import ExperimentError
 from isozoo.experiments.job import OUTCOME, Job, read_outcome
 from isozoo.experiments.process import heed_only_termination
+from isozoo.experiments.reading import read_table
 from isozoo.experiments.results import RESULTS, Results, RunResult
-from isozoo.experiments.table import Column, Table, read_table, settings_hash
+from isozoo.experiments.table import Column, Table, settings_hash
 from isozoo.training.interrupt import StopRequest, TrainingInterrupted
 
 #: Told after each run how many are done, of how many, what this one came to, and all so far.
