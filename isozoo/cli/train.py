@@ -9,10 +9,12 @@ import isozoo
 from isozoo.cli import output
 from isozoo.cli.arguments import add_run_arguments
 from isozoo.training.distribute import STRATEGIES, WorkerLostError
+from isozoo.training.interrupt import RunBusyError
 
 USES_KERAS = True
 
-#: Exit code of a run that was asked to stop and can go on: sysexits' EX_TEMPFAIL, "try again".
+#: Exit code of a run that was asked to stop and can go on, or could not begin to as another process
+#: was at it: sysexits' EX_TEMPFAIL, "try again".
 STOPPED = 75
 #: Exit code of a worker that lost another, and can go on if all are started again: sysexits'
 #: EX_UNAVAILABLE.
@@ -33,7 +35,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, and say what came of it and where it lies; 75 if stopped, 69 if a peer was lost."""
+    """Train, and say what came of it and where it lies; 75 to try again, 69 if a peer was lost."""
     try:
         done = isozoo.training.train(
             args.recipe,
@@ -45,13 +47,14 @@ def run(args: argparse.Namespace) -> int:
             tensorboard=args.tensorboard,
             strategy=args.strategy,
         )
-    except isozoo.training.TrainingInterrupted as stopped:
+    except (isozoo.training.TrainingInterrupted, RunBusyError) as stopped:
         output.remark(str(stopped))
         return STOPPED
     except WorkerLostError as lost:
         output.remark(str(lost))
         return LOST
-    for metric, value in done.metrics.items():
-        print(f"{metric}: {output.number(metric, value)}")
-    print(f"weights: {done.directory}")
+    if done.chief:
+        for metric, value in done.metrics.items():
+            print(f"{metric}: {output.number(metric, value)}")
+        print(f"weights: {done.directory}")
     return 0

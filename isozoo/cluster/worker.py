@@ -12,12 +12,13 @@ from typing import Any
 from isozoo.errors import IsozooError
 from isozoo.files import atomic_write
 from isozoo.training.distribute import WorkerLostError
-from isozoo.training.interrupt import TrainingInterrupted
+from isozoo.training.interrupt import RunBusyError, TrainingInterrupted
 
 #: Of what isozoo refuses, what may go well another time: a file that could not be written, a signal
-#: to stop, and the loss of another worker. What ends a worker that is not the chief may do so too: it is often
-#: the chief's failure in other words, and what is wrong for all is wrong for the chief.
-PASSING = (OSError, WorkerLostError, TrainingInterrupted)
+#: to stop, a folder in which another process still trains, and the loss of another worker. What
+#: ends a worker that is not the chief may do so too: it is often the chief's failure, and what is
+#: wrong for all is wrong for the chief.
+PASSING = (OSError, WorkerLostError, TrainingInterrupted, RunBusyError)
 #: Files in a job's own folder: one line for each start of its workers, and what ended it for good.
 STARTS, FAULT = "starts.jsonl", "fault.txt"
 

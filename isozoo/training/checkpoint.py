@@ -24,6 +24,8 @@ _LOG = logging.getLogger(__name__)
 _WEIGHTS, _STATE, _MANIFEST = "model.weights.h5", "state.npz", "checkpoint.json"
 
 FORMAT = 3
+#: Settings of a recipe that change nothing; checkpoints that hold them are older.
+NOTES = ("title", "dataset")
 
 
 class CheckpointError(IsozooError, OSError):
@@ -264,7 +266,7 @@ class Checkpoints:
                 f"the checkpoint {folder} has format {written}, this isozoo reads {FORMAT}; finish "
                 f"the run with isozoo {manifest['versions']['isozoo']} or give another --out"
             )
-        old, new = _given(manifest["recipe"]), _given(self.recipe)
+        old, new = settings_that_count(manifest["recipe"]), settings_that_count(self.recipe)
         if old != new:
             changed = _differences(old, new)
             raise WeightsError(
@@ -326,12 +328,12 @@ def _read(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings without those that are None: an older recipe did not know all of them."""
+def settings_that_count(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings without notes, and those that are None: an older recipe did not know all."""
     return {
-        key: _given(value) if isinstance(value, Mapping) else value
+        key: settings_that_count(value) if isinstance(value, Mapping) else value
         for key, value in settings.items()
-        if value is not None
+        if value is not None and key not in NOTES
     }
 
 

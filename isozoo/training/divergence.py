@@ -15,7 +15,7 @@ import keras
 
 from isozoo.errors import IsozooError, WeightsError
 from isozoo.files import atomic_write
-from isozoo.training.checkpoint import Position
+from isozoo.training.checkpoint import Position, settings_that_count
 from isozoo.training.settings import RecoverySettings
 
 #: Steps whose median loss an explosion is measured by.
@@ -111,8 +111,8 @@ class Rollbacks:
             stored = json.loads(path.read_text("utf-8"))
             places = [Position(*stored[key]) for key in ("back", "bad")]
             found = cls(tuple(stored["told"]), float(stored["factor"]), *places)
-            same = stored["recipe"] == recipe
-        except (ValueError, KeyError, TypeError) as error:
+            same = settings_that_count(stored["recipe"]) == settings_that_count(recipe)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise WeightsError(
                 f"{path} does not tell of rollbacks ({error!r}); remove it to go on with the "
                 "recipe's own learning rate"

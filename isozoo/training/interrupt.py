@@ -29,6 +29,10 @@ class TrainingInterrupted(IsozooError):
         return type(self), (str(self), self.checkpoint)
 
 
+class RunBusyError(IsozooError):
+    """Another process still trains in the folder of the run that is to go on; try again."""
+
+
 class StopRequest:
     """Within a `with` block, turns SIGTERM and the first Ctrl-C into a note to be read.
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from isozoo.data import open_split
 from isozoo.data.damage import Damage, ReplacedImages, SoundImages
@@ -23,7 +20,7 @@ from isozoo.models.classifier import Classifier
 from isozoo.models.folder import write_folder
 from isozoo.models.manifest import LOG, RECIPE
 from isozoo.models.provenance import read_log
-from isozoo.training.checkpoint import Checkpoints
+from isozoo.training.checkpoint import NOTES, Checkpoints
 from isozoo.training.distribute import open_strategy
 from isozoo.training.distribute.alike import check_alike, check_shared, given
 from isozoo.training.distribute.strategy import Strategy
@@ -31,6 +28,7 @@ from isozoo.training.evaluation import measure
 from isozoo.training.feed import Feed
 from isozoo.training.fitting import ROLLBACKS, Fitting
 from isozoo.training.interrupt import StopRequest
+from isozoo.training.lock import locked
 from isozoo.training.options import Options
 from isozoo.training.recipe import Recipe
 from isozoo.training.recovery import Stop, StoppableNetwork
@@ -47,12 +45,14 @@ class TrainingRun:
         directory: Its weights folder.
         log: One mapping per epoch.
         metrics: Measured on the whole validation split: `top1`, `top5`, `cross_entropy`, `images`.
+        chief: Whether this process is the one of several that tells what came of it.
     """
 
     model: Classifier
     directory: Path
     log: list[dict[str, Any]]
     metrics: dict[str, float]
+    chief: bool = True
 
 
 def train(
@@ -94,6 +94,7 @@ def train(
     Raises:
         RecipeError: The recipe is wrong, or `out` holds a run and `resume` is false, or what a run
             left there but no checkpoint.
+        RunBusyError: Another process trains in `out` and did not end in half a minute.
         DataError: The data are not laid out as expected, or the splits have different classes.
         WeightsError: There are checkpoints, but none that this recipe can continue from.
         DivergedError: The loss exploded or was no longer finite, and the recipe has no rollback
@@ -118,7 +119,7 @@ def train(
     _check_same_classes(training, validation)
     directory = Path(out) / plan.name
     checkpoints = Checkpoints(directory / "checkpoints", _identity(plan, training))
-    with workers.guard(), _locked(directory, workers), StopRequest() as request:
+    with workers.guard(), locked(directory, workers, resume), StopRequest() as request:
         check_alike(workers, given(text, {"train": training, "val": validation}))
         workers.decide(lambda: _begin(directory, plan.name, text, checkpoints, resume))
         check_shared(directory, workers)
@@ -131,7 +132,7 @@ def train(
     for told in (training.damage.summary, validation.damage.summary):
         if told:
             _LOG.warning("%s", told)
-    return TrainingRun(model, directory / plan.name, log, metrics)
+    return TrainingRun(model, directory / plan.name, log, metrics, workers.chief)
 
 
 def _begin(directory: Path, name: str, text: str, checkpoints: Checkpoints, resume: bool) -> None:
@@ -156,24 +157,6 @@ def _finish(
     return log, metrics
 
 
-@contextlib.contextmanager
-def _locked(directory: Path, workers: Strategy) -> Iterator[None]:
-    """Keep other runs out of a folder; the lock goes with the process, however that ends."""
-    if not workers.chief:
-        yield
-        return
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        # Beside the folder, which holds what is left of a run and nothing else.
-        with FileLock(directory.with_name(f".{directory.name}.lock"), blocking=False):
-            yield
-    except Timeout:
-        raise RecipeError(
-            f"another process is training in {directory}; wait for it, stop it, or give another "
-            "--out"
-        ) from None
-
-
 def _opened(
     data: str | os.PathLike[str] | Mapping[str, Samples], limit: int
 ) -> tuple[ReplacedImages, SoundImages]:
@@ -192,7 +175,9 @@ def _identity(plan: Recipe, training: Samples) -> dict[str, Any]:
     """Return what must be the same for a run to go on from a checkpoint."""
     settings = json.loads(json.dumps(dataclasses.asdict(plan)))
     # What to do about a bad step or picture says nothing about the good ones before it.
-    del settings["recovery"], settings["max_damaged"]
+    # Notes say nothing at all.
+    for name in ("recovery", "max_damaged", *NOTES):
+        del settings[name]
     return settings | {"classes": list(training.classes), "images": len(training)}
 
 

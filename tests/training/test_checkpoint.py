@@ -10,6 +10,7 @@ from isozoo.errors import WeightsError
 from isozoo.files import sha256_file
 from isozoo.training import CheckpointError
 from isozoo.training.checkpoint import Checkpoints, Position
+from isozoo.training.divergence import Rollbacks
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +91,16 @@ def test_settings_that_say_nothing_are_no_others(model, tmp_path):
     assert asked.newest() is not None
     with pytest.raises(WeightsError, match=r"another recipe .*model: {'name': 'a'} then"):
         Checkpoints(tmp_path, {"model": {"name": "a", "activation": "relu"}}).newest()
+
+
+def test_notes_do_not_keep_a_run_from_going_on(model, tmp_path):
+    # As an older isozoo wrote it.
+    told = {"title": "A run", "dataset": "colours", "seed": 1}
+    Checkpoints(tmp_path, told).save(model, Position(1), {})
+    assert Checkpoints(tmp_path, {"seed": 1}).newest() is not None
+    assert Checkpoints(tmp_path, {"title": "The run", "seed": 1}).newest() is not None
+    Rollbacks(("diverged",), 0.5, Position(0), Position(1)).write(tmp_path / "rollbacks.json", told)
+    assert Rollbacks.read(tmp_path / "rollbacks.json", {"seed": 1}).told == ("diverged",)
 
 
 def test_checkpoints_of_an_older_format_are_refused(model, tmp_path):
