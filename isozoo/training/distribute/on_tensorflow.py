@@ -17,14 +17,26 @@ from isozoo.training.distribute.cluster import JOBS, find_cluster
 from isozoo.training.distribute.strategy import MESSAGE, Strategy
 from isozoo.training.distribute.traps import check_compiled, clip_the_sum, synchronize
 
-#: What a collective operation raises when a peer has gone.
+#: What a collective operation raises when a peer has gone, whatever it says.
 _LOST = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
-    tf.errors.CancelledError,
     tf.errors.DeadlineExceededError,
+)
+#: What it may raise, and other operations too: it has to speak of peers.
+_PERHAPS_LOST = (
+    tf.errors.CancelledError,
     tf.errors.InternalError,
     tf.errors.FailedPreconditionError,
+)
+_OF_PEERS = (
+    "Collective ops is aborted",
+    "Connection reset by peer",
+    "Socket closed",
+    "heartbeat",
+    "is unhealthy",
+    "are unhealthy",
+    "coordination service",
 )
 # Far from one another, as the seeds of a network's layers are near.
 _STRIDE = 1_000_003
@@ -60,8 +72,9 @@ class TensorFlowStrategy(Strategy):
         """Turn errors of collective operations into one that says what to do."""
         try:
             yield
-        except _LOST as error:
-            if self.workers == 1:
+        except (*_LOST, *_PERHAPS_LOST) as error:
+            of_peers = any(words in str(error.message) for words in _OF_PEERS)
+            if self.workers == 1 or not (of_peers or isinstance(error, _LOST)):
                 raise
             lines = str(error.message).splitlines()
             # In the midst of where in the graph it was.

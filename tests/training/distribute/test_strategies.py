@@ -1,5 +1,6 @@
 """What a strategy refuses and how workers agree; that they train alike is in test_same_weights."""
 
+import contextlib
 import functools
 import os
 import sys
@@ -17,7 +18,7 @@ from filelock import FileLock
 from isozoo.data import InMemoryImages
 from isozoo.data.damage import Damage, ReplacedImages
 from isozoo.errors import ImageError, IsozooError, RecipeError, UnknownNameError
-from isozoo.training import Recipe, TrainingInterrupted, loop
+from isozoo.training import Recipe, TrainingInterrupted, lock
 from isozoo.training.checkpoint import CheckpointError, Checkpoints, Position
 from isozoo.training.distribute import (
     LINGER,
@@ -34,7 +35,7 @@ from isozoo.training.distribute import (
 )
 from isozoo.training.distribute.strategy import MESSAGE, Strategy
 from isozoo.training.feed import Feed
-from isozoo.training.interrupt import StopRequest
+from isozoo.training.interrupt import RunBusyError, StopRequest
 from isozoo.training.recovery import Saver, Tracker
 
 
@@ -184,6 +185,15 @@ def test_the_loss_of_a_worker_is_told():
         raise lost
 
 
+@pytest.mark.parametrize("name", ["CancelledError", "InternalError", "FailedPreconditionError"])
+def test_what_does_not_speak_of_peers_is_no_loss(name):
+    kind = getattr(tf.errors, name)
+    with pytest.raises(kind), of_replicas(2, workers=2).guard():
+        raise kind(None, None, "Blas GEMM launch failed")
+    with pytest.raises(WorkerLostError), of_replicas(2, workers=2).guard():
+        raise kind(None, None, "Collective ops is aborted by: Socket closed")
+
+
 @pytest.mark.parametrize(
     ("error", "lost"),
     [
@@ -279,6 +289,34 @@ def test_another_keras_is_not_mended(monkeypatch):
     monkeypatch.setattr(keras, "__version__", "3.16.0")
     with pytest.raises(StrategyError, match=r"mends Keras 3.15, and this is 3.16.0: install"):
         keras_faults.work_around()
+
+
+def test_keras_still_builds_from_the_rows_of_all_workers():
+    from keras.src.backend.tensorflow import trainer
+
+    reduced = []
+
+    class Extended:
+        def _in_multi_worker_mode(self):
+            return True
+
+    class Workers:
+        extended = Extended()
+        scope = staticmethod(contextlib.nullcontext)
+
+        def reduce(self, how, value, axis=None):
+            reduced.append(how)
+            return value
+
+    workers = Workers()
+    model = types.SimpleNamespace(
+        _distribute_strategy=workers, distribute_strategy=workers, _symbolic_build=lambda **data: 0
+    )
+    build = trainer.TensorFlowTrainer._maybe_symbolic_build
+    assert build is not keras_faults._symbolic_build, "another test has mended Keras"
+    rows = tf.distribute.DistributedValues()
+    build(model, iterator=iter([(0, 1, iter([rows]))]))
+    assert reduced, "keras_faults._symbolic_build is no longer needed: no mean is taken"
 
 
 class Worker(Strategy):
@@ -450,15 +488,29 @@ def test_workers_that_do_not_train_the_same(recipe, images, classes, told):
             assert f"the 3 workers do not train the same{told}" in str(error)
 
 
-def test_two_processes_do_not_train_in_one_folder(tmp_path):
-    told, held = (
-        r"another process is training in .*run; wait for it",
-        FileLock(tmp_path / ".run.lock"),
-    )
-    with held, pytest.raises(RecipeError, match=told), loop._locked(tmp_path / "run", Strategy()):
-        pass
-    with loop._locked(tmp_path / "run", Strategy()):
-        pass
+def test_two_processes_do_not_train_in_one_folder(tmp_path, monkeypatch):
+    def begin(worker: Worker, resume: bool) -> None:
+        with lock.locked(tmp_path / "run", worker, resume):
+            pass
+
+    monkeypatch.setattr(lock, "PATIENCE", 0.2)
+    with FileLock(tmp_path / ".run.lock"):
+        for resume, kind, told in (
+            (False, RecipeError, "another process is training in"),
+            (True, RunBusyError, "another process was still training in"),
+        ):
+            for error in on_workers(functools.partial(begin, resume=resume)):
+                assert type(error) is kind
+                assert told in str(error)
+    assert on_workers(functools.partial(begin, resume=False)) == [None] * 2
+
+
+def test_who_goes_on_waits_for_the_process_before(tmp_path):
+    held = FileLock(tmp_path / ".run.lock", thread_local=False)
+    held.acquire()
+    threading.Timer(0.3, held.release).start()
+    with lock.locked(tmp_path / "run", Strategy(), resume=True):
+        assert not held.is_locked
 
 
 def test_the_table_says_what_there_is():
