@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from isozoo.cli import output, train
 from isozoo.cli.arguments import positive
-from isozoo.experiments.claims import UNMEASURED
 from isozoo.training.distribute import STRATEGIES
 
 if TYPE_CHECKING:
@@ -118,6 +117,7 @@ def run(args: argparse.Namespace) -> int:
 def _show(table: Table, results: Results, as_json: bool) -> None:
     """Print what was measured, and what became of the claims."""
     from isozoo.experiments import verdicts
+    from isozoo.experiments.claims import UNMEASURED
 
     found = verdicts(table, results.cells())
     if as_json:

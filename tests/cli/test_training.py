@@ -36,8 +36,10 @@ def calls(monkeypatch):
     made = []
     room = types.SimpleNamespace(
         train=lambda *args, **options: made.append((args, options)) or room.run,
-        evaluate=lambda *args: made.append(args) or room.result,
-        run=types.SimpleNamespace(directory=Path("o/small"), metrics={"top1": 0.5, "images": 10}),
+        evaluate=lambda *args, **options: made.append((args, options)) or room.result,
+        run=types.SimpleNamespace(
+            directory=Path("o/small"), metrics={"top1": 0.5, "images": 10}, chief=True
+        ),
         result=evaluation(0.8975),
     )
     monkeypatch.setattr(isozoo, "training", room, raising=False)
@@ -49,6 +51,11 @@ def test_train_passes_its_arguments_on(isozoo_command, calls):
     assert found == (0, "top1: 50.00 %\nimages: 10\nweights: o/small\n", "")
     options = DEFAULTS | {"resume": True}
     assert calls.made == [((Path("small.toml"), Path("d"), Path("o")), options)]
+
+
+def test_the_chief_alone_says_what_came_of_it(isozoo_command, calls):
+    calls.room.run.chief = False
+    assert isozoo_command("train", "small.toml", "--data", "d") == (0, "", "")
 
 
 def test_train_writes_below_runs_unless_told_otherwise(isozoo_command, calls):
@@ -94,7 +101,7 @@ def test_a_worker_that_lost_another_has_a_code_of_its_own(isozoo_command, calls)
 
 def test_evaluate_prints_reported_beside_measured(isozoo_command, calls):
     found = isozoo_command("evaluate", "some-net", "--data", "d")
-    assert calls.made == [("some-net", Path("d"), "val")]
+    assert calls.made == [(("some-net", Path("d"), "val"), {"max_damaged": 0})]
     assert found.code == 0
     assert [line.split() for line in found.out.splitlines()] == [
         ["METRIC", "REPORTED", "MEASURED"],
@@ -108,7 +115,7 @@ def test_evaluate_prints_reported_beside_measured(isozoo_command, calls):
 def test_outside_the_tolerance_is_code_1_and_said(isozoo_command, calls):
     calls.room.result = evaluation(0.89)
     found = isozoo_command("evaluate", "some-net", "--data", "d", "--split", "test")
-    assert calls.made == [("some-net", Path("d"), "test")]
+    assert calls.made == [(("some-net", Path("d"), "test"), {"max_damaged": 0})]
     assert found.code == 1
     assert found.err == "isozoo: top1 differs by more than 0.50 % from what the weights report\n"
 
