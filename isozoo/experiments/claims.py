@@ -11,7 +11,7 @@ from isozoo.experiments.results import CellResult
 from isozoo.experiments.table import Claim, Table
 
 AGREES, DISAGREES, UNDECIDED = "agrees", "does not agree", "undecided"
-UNMEASURED, UNJUDGED = "not run", "one seed each: not judged"
+UNMEASURED, UNJUDGED = "not run", "one seed: not judged"
 #: Chance, at most, that two equal cells are found to differ.
 LEVEL = 0.05
 
@@ -26,7 +26,7 @@ class Verdict:
         difference: Mean accuracy of the one cell less that of the other, in points; None where
             one of them was not run, or the claim is about one cell.
         margin: Half of the interval, in points, that holds the true difference but for a chance of
-            `LEVEL`; None where no cell was run with several seeds.
+            `LEVEL`; None where one of the cells was not run with several seeds.
     """
 
     claim: Claim
@@ -103,8 +103,8 @@ def student_quantile(probability: float, freedom: int) -> float:
 def verdicts(table: Table, cells: Mapping[tuple[str, str], CellResult]) -> list[Verdict]:
     """Return what became of each claim of a table.
 
-    A cell trains if all its runs learned, and fails if none did. Two cells differ if zero is not
-    in the interval of their difference; of one in twenty such verdicts, chance alone is the cause.
+    A cell trains if all its runs learned, and fails if none did. Two cells with several seeds each
+    differ if zero is not in the interval of their difference; chance alone decides one in twenty.
 
     Args:
         table: The table.
@@ -132,7 +132,8 @@ def _judged(
 
 def _compared(claim: Claim, one: CellResult, other: CellResult, found: Noise | None) -> Verdict:
     difference = 100 * (one.mean - other.mean)
-    if found is None:
+    # Of a cell that was run once nothing says that its seeds agree as well as those of others.
+    if found is None or min(len(one.runs), len(other.runs)) < 2:
         return Verdict(claim, UNJUDGED, difference)
     margin = 100 * found.margin(len(one.runs), len(other.runs))
     outcome = UNDECIDED if abs(difference) <= margin else AGREES if difference > 0 else DISAGREES

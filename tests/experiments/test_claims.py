@@ -34,19 +34,21 @@ def judged(tiny, claim: Claim, *cells: CellResult):
         ((0.60, 0.61, 0.62), (0.50, 0.51, 0.52), "agrees"),
         ((0.50, 0.51, 0.52), (0.60, 0.61, 0.62), "does not agree"),
         ((0.50, 0.60, 0.55), (0.48, 0.56, 0.54), "undecided"),
-        ((0.60,), (0.50,), "one seed each: not judged"),
+        ((0.60,), (0.50,), "one seed: not judged"),
+        ((0.60, 0.61, 0.62), (0.50,), "one seed: not judged"),
     ],
 )
 def test_a_difference_counts_if_chance_seldom_makes_it(tiny, one, other, outcome):
     assert judged(tiny, BETTER, cell("isonet", *one), cell("wild", *other)).outcome == outcome
 
 
-def test_the_deviation_of_one_run_is_that_of_the_others(tiny):
-    one = cell("isonet", 0.60, 0.62, 0.64)
-    verdict = judged(tiny, BETTER, one, cell("wild", 0.50))
-    assert verdict.difference == pytest.approx(12)
-    # Deviation 0.02 with 2 degrees of freedom, whose quantile is 4.303.
-    assert verdict.margin == pytest.approx(100 * 4.303 * 0.02 * (1 / 3 + 1) ** 0.5, rel=0.04)
+def test_the_margin_is_of_the_pooled_deviation(tiny):
+    one, other = cell("isonet", 0.60, 0.62, 0.64), cell("wild", 0.50, 0.52)
+    verdict = judged(tiny, BETTER, one, other)
+    assert verdict.difference == pytest.approx(11)
+    # Variances 4e-4 with 2 degrees of freedom and 2e-4 with 1; the quantile of 3 is 3.182.
+    deviation = ((2 * 4e-4 + 2e-4) / 3) ** 0.5
+    assert verdict.margin == pytest.approx(318.2 * deviation * (1 / 3 + 1 / 2) ** 0.5, rel=0.02)
 
 
 def test_right_answers_are_counted_among_few_images(tiny):
