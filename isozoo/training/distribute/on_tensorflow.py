@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -38,6 +39,8 @@ _OF_PEERS = (
     "are unhealthy",
     "coordination service",
 )
+# Seconds that a worker stays after the last operation.
+_STAY = 2.0
 # Far from one another, as the seeds of a network's layers are near.
 _STRIDE = 1_000_003
 
@@ -69,13 +72,19 @@ class TensorFlowStrategy(Strategy):
 
     @contextlib.contextmanager
     def guard(self) -> Iterator[None]:
-        """Turn errors of collective operations into one that says what to do."""
+        """Turn errors of collective operations into one that says what to do.
+
+        Whoever leaves otherwise stays for a moment: the others may still be receiving its part of
+        the last operation, and would take it for lost.
+        """
+        stay = self.workers > 1
         try:
             yield
         except (*_LOST, *_PERHAPS_LOST) as error:
             of_peers = any(words in str(error.message) for words in _OF_PEERS)
             if self.workers == 1 or not (of_peers or isinstance(error, _LOST)):
                 raise
+            stay = False
             lines = str(error.message).splitlines()
             # In the midst of where in the graph it was.
             reason = next((line for line in lines if "Collective ops" in line), lines[0])
@@ -83,6 +92,9 @@ class TensorFlowStrategy(Strategy):
                 f"worker {self.index} lost another of the {self.workers} ({reason}); start all of "
                 "them again with --resume"
             ) from error
+        finally:
+            if stay:
+                time.sleep(_STAY)
 
     def check(self, recipe: Any) -> None:
         """Refuse a batch that does not divide, and XLA."""

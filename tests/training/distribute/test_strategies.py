@@ -185,6 +185,22 @@ def test_the_loss_of_a_worker_is_told():
         raise lost
 
 
+def test_a_worker_stays_until_the_others_have_its_last_words(monkeypatch):
+    stayed = []
+    monkeypatch.setattr(on_tensorflow.time, "sleep", stayed.append)
+    with of_replicas(2).guard():
+        pass
+    assert not stayed
+    with of_replicas(2, workers=2).guard():
+        pass
+    with pytest.raises(TrainingInterrupted), of_replicas(2, workers=2).guard():
+        raise TrainingInterrupted("stopped on all workers", None)
+    assert len(stayed) == 2
+    with pytest.raises(WorkerLostError), of_replicas(2, workers=2).guard():
+        raise tf.errors.UnavailableError(None, None, "Collective ops is aborted by: gone")
+    assert len(stayed) == 2
+
+
 @pytest.mark.parametrize("name", ["CancelledError", "InternalError", "FailedPreconditionError"])
 def test_what_does_not_speak_of_peers_is_no_loss(name):
     kind = getattr(tf.errors, name)
