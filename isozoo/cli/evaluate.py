@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import isozoo
 from isozoo.cli import backend, output
+from isozoo.cli.arguments import not_negative
 
 if TYPE_CHECKING:
     from isozoo.training import Evaluation
@@ -32,7 +33,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--split", default="val", help="folder inside --data (%(default)s)")
     parser.add_argument(
-        "--max-damaged", type=int, metavar="N", default=0,
+        "--max-damaged", type=not_negative, metavar="N", default=0,
         help="damaged pictures that may be left out (%(default)s)",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")

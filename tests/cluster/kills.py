@@ -29,36 +29,10 @@ from isozoo.benchmark.machine import machine, versions
 from isozoo.cluster.local import environments
 from isozoo.files import atomic_write
 from tests.training.killed import Attempt
+from tests.training.test_kill import RECIPE as RECIPE_OF_ONE
 from tests.training.test_kill import what_came_of, whole_checkpoints
 
-RECIPE = """
-tag = "killed"
-batch_size = 4
-validate_every = 2
-
-[model]
-name = "r-isonet-8"
-dropout = 0.3
-
-[optimizer]
-learning_rate = 0.01
-
-[schedule]
-name = "cosine"
-warmup_epochs = 1
-
-[preprocessing]
-resize = 18
-size = 16
-
-[[phases]]
-epochs = 2
-size = 12
-
-[[phases]]
-epochs = 2
-size = 16
-"""
+RECIPE = RECIPE_OF_ONE.replace("epochs = 3", "epochs = 2")
 NAME = "r-isonet-8.killed"
 #: Steps of an epoch; a run has four.
 STEPS = 20
