@@ -10,13 +10,15 @@ import keras
 import numpy as np
 
 from isozoo.data.channels import adapted_kernel
-from isozoo.errors import WeightsError
+from isozoo.errors import WeightsError, unknown
 from isozoo.models.backbone import resolve_input_shape
 from isozoo.models.classifier import Classifier
 from isozoo.models.variables import named_values, named_variables
 
 #: The one variable whose shape depends on the number of image channels.
 STEM_KERNEL = "stem_conv/kernel"
+#: Dtypes that files may hold the numbers of wider variables in.
+STORAGE = ("float16",)
 
 
 def adapt(
@@ -92,6 +94,30 @@ def adapt(
     other.provenance = model.provenance
     other.load_report = _report(other, model.load_report, fresh, adapted)
     return other
+
+
+def rounded(model: Classifier, storage: str | None) -> Classifier:
+    """Return a classifier with the numbers that files of a narrower dtype can hold.
+
+    Args:
+        model: The classifier, which stays as it is.
+        storage: The dtype; nothing is rounded if None.
+
+    Raises:
+        UnknownNameError: There is no such storage.
+        WeightsError: A variable is out of its range.
+
+    Example:
+        >>> from isozoo.models import architecture
+        >>> model = Classifier(architecture("isonet-8", classes=2))
+        >>> rounded(model, "float16").dtype_policy.name
+        'float32'
+    """
+    if storage is None:
+        return model
+    if storage not in STORAGE:
+        raise unknown("storage", storage, STORAGE)
+    return adapt(adapt(model, dtype=storage), dtype=model.dtype_policy)
 
 
 def split_classes(classes: int | Sequence[str]) -> tuple[int, Sequence[str] | None]:

@@ -141,10 +141,13 @@ def _summary(manifest: Manifest) -> str:
     labels = ", ".join(manifest.labels[:10]) + (", ..." if len(manifest.labels) > 10 else "")
     trained = f" It was trained on {_data_title(manifest)}." if manifest.tag else ""
     licence = f" Licence: {manifest.licence}." if manifest.licence else ""
+    stored = ""
+    if manifest.storage:
+        stored = f" Its files hold {manifest.storage} numbers, it computes in {manifest.dtype}."
     return (
         "An image classifier of isozoo, the Keras 3 zoo of isometric networks: architecture "
         f"`{manifest.name}`, {manifest.parameters:,} "
-        f"parameters, {len(manifest.labels)} classes ({labels}).{trained}{licence}"
+        f"parameters, {len(manifest.labels)} classes ({labels}).{trained}{stored}{licence}"
     )
 
 

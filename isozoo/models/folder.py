@@ -23,7 +23,7 @@ import numpy as np
 from isozoo import __version__
 from isozoo.errors import WeightsError
 from isozoo.files import FileRecord, atomic_directory
-from isozoo.models.adapting import adapt
+from isozoo.models.adapting import adapt, rounded
 from isozoo.models.card import card
 from isozoo.models.classifier import Classifier
 from isozoo.models.golden import golden_arrays
@@ -86,6 +86,7 @@ def write_folder(
     source: str | None = None,
     recipe: str | None = None,
     log: Log = (),
+    storage: str | None = None,
     repository: str | None = None,
 ) -> Manifest:
     """Write a weights folder, whole or not at all.
@@ -104,15 +105,19 @@ def write_folder(
         source: Whose weights these are and where they were taken from, if they were not made here.
         recipe: Text of the recipe that trained the weights.
         log: One record per epoch.
+        storage: `"float16"` rounds the numbers and halves the files. The folder is then that of
+            the rounded network, which computes in the dtype it had: metrics have to be measured
+            on it. Files hold the dtype of the variables if None.
         repository: Hub repository that the folder is for, `owner/name`, which its card then names.
 
     Returns:
         The manifest that was written.
 
     Raises:
-        WeightsError: A variable is NaN or infinite, or `directory` holds something that would be
-            lost: files that are not a weights folder's, or a tag, metrics, a licence, a source, a
-            recipe or a log where none is given.
+        UnknownNameError: There is no such storage.
+        WeightsError: A variable is NaN, infinite or out of the range of `storage`, or `directory`
+            holds something that would be lost: files that are not a weights folder's, or a tag,
+            metrics, a licence, a source, a recipe or a log where none is given.
         ValueError: A metric or a number in the log is not finite.
         OSError: The disk is full or the place is not writable; an older folder is untouched.
 
@@ -129,17 +134,23 @@ def write_folder(
     target = Path(directory).expanduser().resolve()
     _refuse_foreign(target)
     # A copy, so that neither an optimiser nor a frozen layer of the original is written.
-    model = adapt(model, data_format="channels_last")
+    model = rounded(adapt(model, data_format="channels_last"), storage)
     manifest = _described(model)
     said = Provenance(
-        tag=tag, metrics=metrics or {}, licence=licence, source=source, recipe=recipe, log=log
+        tag=tag,
+        metrics=metrics or {},
+        licence=licence,
+        source=source,
+        recipe=recipe,
+        log=log,
+        storage=storage,
     )
     said = said.completed_by(provenance_of(model))
     _refuse_loss(target, said)
-    stated = {name: getattr(said, name) for name in _STATED}
+    stated = {name: getattr(said, name) for name in (*_STATED, "storage")}
     manifest = dataclasses.replace(manifest, **stated | {"metrics": dict(said.metrics)})
     with atomic_directory(target) as folder:
-        _write_preset(model, folder)
+        _write_preset(model, folder, said.storage)
         golden = golden_arrays(adapt(model, dtype="float32"))
         np.savez_compressed(folder / GOLDEN, allow_pickle=False, **golden)
         said.write(folder, manifest.full_name)
@@ -254,7 +265,7 @@ def _described(model: Classifier) -> Manifest:
     )
 
 
-def _write_preset(model: Classifier, folder: Path) -> None:
+def _write_preset(model: Classifier, folder: Path, storage: str | None) -> None:
     config = cast(dict[str, Any], keras.saving.serialize_keras_object(model.backbone))
     # How the model was compiled belongs to its training, not to its weights.
     config = {key: config[key] for key in config if key not in ("compile_config", "build_config")}
@@ -264,8 +275,9 @@ def _write_preset(model: Classifier, folder: Path) -> None:
     }
     for name, content in ((CONFIG, config), (METADATA, metadata)):
         (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    model.backbone.save_weights(folder / ENCODER)
-    model.head.save_weights(folder / HEAD)
+    stored = adapt(model, dtype=storage)
+    stored.backbone.save_weights(folder / ENCODER)
+    stored.head.save_weights(folder / HEAD)
 
 
 def _build(manifest: Manifest, data_format: str | None) -> Classifier:

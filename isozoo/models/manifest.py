@@ -60,6 +60,7 @@ class Manifest:
         metrics: Measured numbers by name; ``top1`` and ``top5`` are shares in [0, 1].
         licence: SPDX identifier of the weights' licence; None if nobody said.
         source: Whose weights these are and where they were taken from; None if made here.
+        storage: Dtype that the weights' files hold the numbers in, if not that of the variables.
         version: The isozoo that wrote the folder.
     """
 
@@ -77,6 +78,7 @@ class Manifest:
     metrics: Mapping[str, float] = field(default_factory=dict)
     licence: str | None = None
     source: str | None = None
+    storage: str | None = None
     version: str = ""
 
     @property
@@ -202,13 +204,14 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "metrics": (dict,),
     "licence": (str, _NONE),
     "source": (str, _NONE),
+    "storage": (str, _NONE),
     "version": (str,),
     "fingerprint": (str,),
     "files": (dict,),
     "variables": (dict,),
 }
 #: Keys that older folders do not have, and what they then mean.
-_LATER: dict[str, Any] = {"source": None}
+_LATER: dict[str, Any] = {"source": None, "storage": None}
 _CONVERTED = {
     "architecture": Architecture.from_dict,
     "labels": distinct_labels,

@@ -56,6 +56,7 @@ class Provenance:
         source: Whose weights these are and where they were taken from, if they were not made here.
         recipe: Text of the recipe that trained the weights.
         log: One record per epoch.
+        storage: Dtype that the weights' files hold the numbers in, if not that of the variables.
         subject: What all this was said of, as `Subject` tells it; None if of nothing in particular.
 
     Example:
@@ -70,6 +71,7 @@ class Provenance:
     source: str | None = None
     recipe: str | None = None
     log: Log = ()
+    storage: str | None = None
     subject: Subject | None = None
 
     @classmethod
@@ -94,6 +96,7 @@ class Provenance:
             source=manifest.source,
             recipe=_read_text(Path(directory) / RECIPE) if RECIPE in there else None,
             log=read_log(Path(directory) / LOG) if LOG in there else (),
+            storage=manifest.storage,
             subject=Subject.stated(manifest),
         )
 

@@ -3,12 +3,13 @@
 import subprocess
 import sys
 
+import h5py
 import keras
 import numpy as np
 import pytest
 
 import isozoo
-from isozoo.errors import WeightsError
+from isozoo.errors import UnknownNameError, WeightsError
 from isozoo.models.backbone import Backbone
 from isozoo.models.classifier import Classifier
 from isozoo.models.folder import load_folder, write_folder
@@ -135,3 +136,35 @@ def test_the_classifier_saves_and_loads_itself(model, tmp_path):
     loaded = Classifier.from_pretrained(tmp_path / "out")
     assert_same(named_values(loaded), named_values(model))
     assert read_manifest(tmp_path / "out").full_name == "r-isonet-8"
+
+
+def test_numbers_stored_as_float16_are_those_of_the_rounded_network(model, tmp_path):
+    folder = tmp_path / "half"
+    manifest = write_folder(model, folder, tag="cats", storage="float16")
+    assert (manifest.storage, manifest.dtype) == ("float16", "float32")
+    with h5py.File(folder / "model.weights.h5") as stored:
+        kinds = set()
+        stored.visititems(lambda _, item: kinds.add(getattr(item, "dtype", None)))
+    assert kinds - {None} == {np.dtype("float16")}
+    loaded = load_folder(folder)
+    for name, value in named_values(model).items():
+        found = named_values(loaded)[name]
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, value.astype("float16").astype("float32"))
+    again = write_folder(loaded, tmp_path / "again")
+    assert (again.storage, again.tag) == ("float16", "cats")
+    assert again.files["model.weights.h5"].size == manifest.files["model.weights.h5"].size
+    assert "Its files hold float16 numbers" in (folder / "README.md").read_text()
+
+
+def test_what_was_said_of_unrounded_weights_is_not_said_of_rounded_ones(model, tmp_path):
+    write_folder(model, tmp_path / "whole", tag="cats", metrics={"top1": 0.5})
+    loaded = load_folder(tmp_path / "whole")
+    rounded = write_folder(loaded, tmp_path / "half", storage="float16")
+    assert (rounded.tag, rounded.metrics) == (None, {})
+
+
+def test_only_known_storage_is_written(model, tmp_path):
+    with pytest.raises(UnknownNameError, match="storage"):
+        write_folder(model, tmp_path / "new", storage="float8")
+    assert not (tmp_path / "new").exists()

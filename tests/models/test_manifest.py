@@ -63,6 +63,7 @@ KEYS = [
     "metrics",
     "licence",
     "source",
+    "storage",
     "version",
     "fingerprint",
     "files",
@@ -70,12 +71,16 @@ KEYS = [
 ]
 
 
-def test_a_manifest_from_before_sources_were_named_has_none(folder):
-    rewrite(folder, lambda data: data.pop("source"))
-    assert read_manifest(folder).source is None
+LATER = ("source", "storage")
 
 
-@pytest.mark.parametrize("key", sorted({*KEYS} - {"source"}))
+@pytest.mark.parametrize("key", LATER)
+def test_a_manifest_from_before_a_key_was_known_says_nothing_of_it(folder, key):
+    rewrite(folder, lambda data: data.pop(key))
+    assert getattr(read_manifest(folder), key) is None
+
+
+@pytest.mark.parametrize("key", sorted({*KEYS} - {*LATER}))
 def test_a_manifest_without_one_of_its_keys_is_refused(folder, key):
     assert sorted(KEYS) == sorted(json.loads((folder / MANIFEST).read_text()))
     rewrite(folder, lambda data: data.pop(key))

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import isozoo
 from isozoo.errors import MissingExtraError, WeightsError
@@ -82,6 +83,21 @@ def test_a_run_is_published_with_its_licence_and_its_learning_curve(publish, run
         assert (target / name).read_bytes() == (run / name).read_bytes()
     # Publishing what is published changes nothing.
     assert read_manifest(publish(target, "MIT", tmp_path / "weights")) == after
+
+
+def test_rounded_weights_are_published_with_what_was_measured_on_them(publish, run, tmp_path):
+    pytest.importorskip("matplotlib", reason="plots need the extra `train`")
+    for number in range(6):
+        path = tmp_path / "data" / "val" / str(number % 3) / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (32, 32), (40 * number, 0, 0)).save(path)
+    target = publish(
+        run, "MIT", tmp_path / "weights", storage="float16", data=str(tmp_path / "data")
+    )
+    before, after = read_manifest(run), read_manifest(target)
+    assert (after.storage, after.tag, after.metrics["images"]) == ("float16", before.tag, 6)
+    assert after.fingerprint != before.fingerprint
+    assert load_folder(target).provenance.log == load_folder(run).provenance.log
 
 
 @pytest.mark.parametrize("lost", [RECIPE, LOG])
