@@ -1,4 +1,4 @@
-"""One frozen value that fully describes a network, and the table of families.
+"""One frozen value that fully describes a network, found by its name.
 
 Keras-free, so that names can be listed and records read without importing a backend.
 """
@@ -11,12 +11,17 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from isozoo.errors import UnknownNameError, unknown
+from isozoo.errors import unknown
+from isozoo.models.families import (
+    DEPTH_CHANGES,
+    STEM_CHANGES,
+    depth_fields,
+    usual_depths,
+)
+from isozoo.models.families import DEPTHS as DEPTHS
+from isozoo.models.families import FAMILIES as FAMILIES
 from isozoo.models.kinds import KINDS
 from isozoo.models.parts import ALIASES, PARTS, PIECES
-
-CIFAR_STAGES = 3
-IMAGENET_STAGES = 4
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,10 +31,12 @@ class Architecture:
     Args:
         family: Row of `FAMILIES` that the value was made from; a label, not a switch.
         depth: Number of layers with weights on the longest path, as the papers count it.
-        stem: `"imagenet"`, a 7x7 convolution of stride 2 and a max-pool; or `"cifar"`, one 3x3.
-        width: Channels of the stem; stage i has `width * 2**i`, times `expansion`.
-        block: `"basic"`, two 3x3 convolutions; or `"bottleneck"`, 1x1, 3x3 (strided), 1x1.
-        blocks: Residual blocks of each stage.
+        stem: `"imagenet"`, a 7x7 convolution of stride 2 and a max-pool; `"cifar"`, one 3x3; or
+            `"vgg"`, the same, four times as wide.
+        width: Channels of the stem; of the stages, see `stage_widths`.
+        block: `"basic"`, two 3x3 convolutions; `"bottleneck"`, 1x1, 3x3 (strided), 1x1; or
+            `"plain"`, one 3x3, each stage of which ends in a 2x2 max-pool and has no stride.
+        blocks: Blocks of each stage.
         normalization: After every convolution, see `isozoo.models.parts.PARTS`.
         activation: After every convolution and every sum, see `PARTS`.
         initializer: Of the convolutions, see `PARTS`. `"delta"` and `"delta-orthogonal"` leave the
@@ -42,6 +49,7 @@ class Architecture:
         zero_last_gamma: Whether the last normalisation of each branch starts at scale 0.
         dropout: Probability of dropping a pooled feature, in [0, 1).
         orthogonality: Factor of the orthogonality penalty in the loss, at least 0.
+        hidden: Units of the dense layers between the pooled features and the classifier.
         classes: Outputs of the classifier.
         channels: Channels of the input images.
 
@@ -72,6 +80,7 @@ class Architecture:
     zero_last_gamma: bool = False
     dropout: float = 0.0
     orthogonality: float = 0.0
+    hidden: tuple[int, ...] = ()
     classes: int = 1000
     channels: int = 3
 
@@ -103,6 +112,8 @@ class Architecture:
             )
         if not self.blocks or min(self.blocks) < 1:
             raise ValueError(f"blocks must be one positive number per stage, got {self.blocks}")
+        if min(self.hidden, default=1) < 1:
+            raise ValueError(f"hidden must be positive numbers of units, got {self.hidden}")
         for field in ("depth", "width", "classes", "channels"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} must be at least 1, got {getattr(self, field)}")
@@ -134,9 +145,25 @@ class Architecture:
         return PIECES.get(self.activation, 1)
 
     @property
+    def pooled(self) -> bool:
+        """Whether each stage ends in a max-pool, where others begin with a stride."""
+        return self.block in MOST_DOUBLINGS
+
+    @property
+    def stage_widths(self) -> tuple[int, ...]:
+        """Inner channels of the blocks of each stage, twice those of the stage before.
+
+        Example:
+            >>> architecture("vgg-13").stage_widths
+            (64, 128, 256, 512, 512)
+        """
+        most = MOST_DOUBLINGS.get(self.block, len(self.blocks))
+        return tuple(self.width * 2 ** min(stage, most) for stage in range(len(self.blocks)))
+
+    @property
     def features(self) -> int:
         """Channels of the last feature map, which the classifier takes."""
-        return self.width * 2 ** (len(self.blocks) - 1) * self.expansion
+        return self.stage_widths[-1] * self.expansion
 
     @property
     def image_size(self) -> int:
@@ -149,7 +176,7 @@ class Architecture:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-ready values."""
-        return {**dataclasses.asdict(self), "blocks": list(self.blocks)}
+        return {**dataclasses.asdict(self), "blocks": list(self.blocks), "hidden": [*self.hidden]}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Architecture:
@@ -168,67 +195,22 @@ class Architecture:
             raise ValueError(f"incomplete architecture record: {error}") from error
 
 
-STEM_WIDTHS = {"imagenet": 64, "cifar": 16}
-IMAGE_SIZES = {"imagenet": 224, "cifar": 32}
-EXPANSIONS = {"basic": 1, "bottleneck": 4}
-BRANCH_LAYERS = {"basic": 2, "bottleneck": 3}
+STEM_WIDTHS = {"imagenet": 64, "cifar": 16, "vgg": 64}
+IMAGE_SIZES = {"imagenet": 224, "cifar": 32, "vgg": 32}
+EXPANSIONS = {"basic": 1, "bottleneck": 4, "plain": 1}
+BRANCH_LAYERS = {"basic": 2, "bottleneck": 3, "plain": 1}
+#: How often the width doubles at most, by the blocks whose stages end in a max-pool: VGG's stages
+#: are 64, 128, 256, 512 and 512 wide.
+MOST_DOUBLINGS = {"plain": 3}
 CHOICES: dict[str, tuple[str, ...]] = {
     "stem": tuple(STEM_WIDTHS),
     "block": tuple(EXPANSIONS),
     **{field: tuple(values) for field, values in PARTS.items()},
 }
 
-_VANILLA: dict[str, Any] = {"conv_bias": True}
-_ISONET: dict[str, Any] = {
-    "activation": "srelu",
-    "initializer": "delta",
-    "orthogonality": 1e-4,
-    "dropout": 0.1,
-}
-_RESNET: dict[str, Any] = {
-    "normalization": "batch",
-    "shortcut": "projection",
-    "zero_last_gamma": True,
-}
-
 #: What Keras calls the precisions that a network can compute in; in the mixed ones the variables
 #: stay float32.
 DTYPES = ("float32", "float64", "bfloat16", "float16", "mixed_bfloat16", "mixed_float16")
-
-#: What distinguishes each family, as fields of `Architecture`.
-FAMILIES: dict[str, dict[str, Any]] = {
-    "isonet": _ISONET,
-    "r-isonet": {**_ISONET, "shortcut": "projection", "residual_scale": 0.0, "dropout": 0.4},
-    "resnet": _RESNET,
-    "vanilla": _VANILLA,
-    "vanilla-shortcut": {**_VANILLA, "shortcut": "projection"},
-    # The authors' code starts the last gamma of each branch at 0 here too, which without a
-    # shortcut silences the network and every gradient; 1 is what can train.
-    "vanilla-bn": {"normalization": "batch"},
-    "fixup": {
-        "initializer": "fixup",
-        "shortcut": "projection",
-        "scalar_biases": True,
-        "residual_scale": 1.0,
-    },
-    "resnet-gn": {**_RESNET, "normalization": "group"},
-    "resnet-in": {**_RESNET, "normalization": "instance"},
-    "resnet-ln": {**_RESNET, "normalization": "layer"},
-    "resnet-bin": {**_RESNET, "normalization": "batch-instance"},
-}
-
-#: ImageNet depths: block and number of blocks per stage.
-DEPTHS: dict[int, dict[str, Any]] = {
-    18: {"block": "basic", "blocks": (2, 2, 2, 2)},
-    34: {"block": "basic", "blocks": (3, 4, 6, 3)},
-    50: {"block": "bottleneck", "blocks": (3, 4, 6, 3)},
-    101: {"block": "bottleneck", "blocks": (3, 4, 23, 3)},
-}
-CIFAR_DEPTHS = (8, 14, 20, 26, 32, 38, 44, 56, 110)
-
-#: Fields of a family that change with the stem or the depth.
-STEM_CHANGES: dict[tuple[str, str], dict[str, Any]] = {("fixup", "cifar"): {"shortcut": "zero-pad"}}
-DEPTH_CHANGES: dict[tuple[str, int], dict[str, Any]] = {("isonet", 101): {"orthogonality": 3e-4}}
 
 VARIANT_WIDTHS = (32,)
 _NAME = re.compile(r"(?P<family>[a-z]+(?:-[a-z]+)*)-(?P<depth>[1-9]\d*)(?:-w(?P<width>[1-9]\d*))?")
@@ -260,7 +242,7 @@ def architecture_names() -> list[str]:
     return [
         f"{family}-{depth}{width}"
         for family in FAMILIES
-        for depth in sorted([*DEPTHS, *CIFAR_DEPTHS])
+        for depth in usual_depths(family)
         for width in widths
     ]
 
@@ -277,18 +259,6 @@ def is_architecture_name(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _depth_fields(depth: int) -> dict[str, Any]:
-    if depth in DEPTHS:
-        return {"stem": "imagenet", **DEPTHS[depth]}
-    if depth >= 8 and depth % 6 == 2:
-        blocks = (depth - 2) // 6
-        return {"stem": "cifar", "block": "basic", "blocks": (blocks,) * CIFAR_STAGES}
-    raise UnknownNameError(
-        f"no architecture has depth {depth}; ImageNet stems come in {sorted(DEPTHS)}, "
-        "CIFAR stems in 6n + 2 (8, 14, 20, 26, ...)"
-    )
 
 
 def architecture(name: str, **changes: Any) -> Architecture:
@@ -316,7 +286,7 @@ def architecture(name: str, **changes: Any) -> Architecture:
     if match is None or match["family"] not in FAMILIES:
         raise unknown("architecture", name, architecture_names(), "See `isozoo list`.")
     family, depth = match["family"], int(match["depth"])
-    fields = {"family": family, "depth": depth, **_depth_fields(depth), **FAMILIES[family]}
+    fields = {"family": family, "depth": depth, **depth_fields(family, depth), **FAMILIES[family]}
     fields |= STEM_CHANGES.get((family, fields["stem"]), {})
     fields |= DEPTH_CHANGES.get((family, depth), {})
     fields["width"] = int(match["width"] or STEM_WIDTHS[fields["stem"]])

@@ -86,7 +86,7 @@ class Backbone(keras.Model):
 
     Returns:
         Feature maps `(batch, height / 32, width / 32, channels)`; a quarter of the input's sides
-        for the CIFAR stem.
+        for residual networks with the CIFAR stem.
 
     Raises:
         ValueError: `input_shape` has other channels than the architecture.
@@ -118,12 +118,11 @@ class Backbone(keras.Model):
         composer = Composer(architecture, data_format, policy)
         x = composer.stem(inputs)
         log_stride = 2 if architecture.stem == "imagenet" else 0
+        # A stage that ends in a max-pool is seen after it.
+        log_stride += architecture.pooled
         pyramid = {}
-        for stage, blocks in enumerate(architecture.blocks):
-            for i in range(blocks):
-                stride = 2 if stage and i == 0 else 1
-                inner = architecture.width * 2**stage
-                x = composer.block(x, inner, stride, f"s{stage + 1}_b{i + 1}")
+        for stage in range(len(architecture.blocks)):
+            x = composer.stage(x, stage + 1)
             pyramid[f"P{log_stride + stage}"] = x
         super().__init__(inputs=inputs, outputs=x, name=name or "backbone", trainable=trainable)
         self.dtype_policy = policy

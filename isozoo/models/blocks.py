@@ -65,6 +65,7 @@ ROLES = ("stem", "branch", "branch_end", "shortcut")
 #: Initialiser of a convolution by the architecture's rule and the convolution's role.
 INITIALIZERS: dict[str, dict[str, Callable[[Architecture], keras.initializers.Initializer]]] = {
     "xavier": dict.fromkeys(ROLES, lambda a: keras.initializers.GlorotUniform()),
+    "xavier-normal": dict.fromkeys(ROLES, lambda a: keras.initializers.GlorotNormal()),
     "he": dict.fromkeys(ROLES, lambda a: he_normal()),
     "orthogonal": dict.fromkeys(ROLES, lambda a: Orthogonal()),
     "delta-orthogonal": on_centre_tap(lambda pieces: DeltaOrthogonal()),
@@ -134,6 +135,7 @@ ACTIVATIONS: dict[str, Activation] = {
 BRANCHES: dict[str, tuple[tuple[int, ...], int]] = {
     "basic": ((3, 3), 0),
     "bottleneck": ((1, 3, 1), 1),
+    "plain": ((3,), 0),
 }
 
 
@@ -281,6 +283,18 @@ class Composer:
         widths = [(0, 0)] * 4
         widths[self.axis] = (0, outer - x.shape[self.axis])
         return ops.pad(x, widths)
+
+    def stage(self, x, number: int):
+        """Apply the blocks of a stage, counted from 1, and the max-pool if it ends in one."""
+        arch, name = self.architecture, f"s{number}"
+        for i in range(arch.blocks[number - 1]):
+            stride = 2 if number > 1 and i == 0 and not arch.pooled else 1
+            x = self.block(x, arch.stage_widths[number - 1], stride, f"{name}_b{i + 1}")
+        if not arch.pooled:
+            return x
+        return SymmetricMaxPooling2D(
+            2, 2, 0, data_format=self.data_format, dtype=self.dtype, name=f"{name}_pool"
+        )(x)
 
     def block(self, x, inner: int, stride: int, name: str):
         """Apply one residual block: branch, shortcut, merge, activation."""

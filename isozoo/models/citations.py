@@ -74,6 +74,22 @@ BATCH_INSTANCE = Paper(
     2018,
     "1805.07925",
 )
+VGG = Paper(
+    "simonyan2015vgg",
+    "Very Deep Convolutional Networks for Large-Scale Image Recognition",
+    "Simonyan, Karen and Zisserman, Andrew",
+    "International Conference on Learning Representations (ICLR)",
+    2015,
+    "1409.1556",
+)
+BATCH = Paper(
+    "ioffe2015batch",
+    "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate Shift",
+    "Ioffe, Sergey and Szegedy, Christian",
+    "International Conference on Machine Learning (ICML)",
+    2015,
+    "1502.03167",
+)
 
 #: What to cite for a family; for those that are not here, the plain ones, the paper they are from.
 PAPERS: dict[str, tuple[Paper, ...]] = {
@@ -83,6 +99,8 @@ PAPERS: dict[str, tuple[Paper, ...]] = {
     "resnet-ln": (RESIDUAL,),
     "resnet-bin": (RESIDUAL, BATCH_INSTANCE),
     "fixup": (FIXUP,),
+    "vgg": (VGG,),
+    "vgg-bn": (VGG, BATCH),
 }
 
 

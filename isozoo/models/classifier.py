@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import ops
 
 from isozoo.data.labels import distinct_labels
 from isozoo.data.preprocessing import IMAGENET, Preprocessing
-from isozoo.layers import ScalarBias
 from isozoo.models.architecture import Architecture
 from isozoo.models.backbone import Backbone, frozen_config, set_frozen
+from isozoo.models.head import head as make_head
 from isozoo.models.predictions import Prediction, as_list, classify_pictures
 
 if TYPE_CHECKING:
@@ -28,41 +27,12 @@ PREPROCESSING = {
         resize=32, size=32, mean=(0.4914, 0.4822, 0.4465), std=(0.2023, 0.1994, 0.2010)
     ),
 }
-
-
-def _head(architecture: Architecture, backbone: Backbone, policy: keras.DTypePolicy):
-    """Return the model from the last feature map to logits."""
-    features = keras.Input(tuple(backbone.output.shape[1:]), name="features")
-    x = layers.GlobalAveragePooling2D(
-        data_format=backbone.data_format, dtype=policy, name="head_pool"
-    )(features)
-    # The seed that Keras would draw. Without one its dropout on PyTorch uses the generator that all
-    # share, whose state is in no checkpoint.
-    seed = random.randint(1, 10**9)
-    x = layers.Dropout(architecture.dropout, seed=seed, dtype=policy, name="head_dropout")(x)
-    if architecture.scalar_biases:
-        x = ScalarBias(dtype=policy, name="head_bias")(x)
-    if architecture.initializer == "fixup":
-        kernel, bias = keras.initializers.Zeros(), keras.initializers.Zeros()
-    else:
-        # PyTorch's default for linear layers: weight and bias within 1 / sqrt(features) of 0.
-        bound = x.shape[-1] ** -0.5
-        kernel = keras.initializers.RandomUniform(-bound, bound)
-        bias = keras.initializers.RandomUniform(-bound, bound)
-    logits = layers.Dense(
-        architecture.classes,
-        kernel_initializer=kernel,
-        bias_initializer=bias,
-        # Logits stay in float32 under mixed precision, as a softmax over them needs.
-        dtype=policy.variable_dtype,
-        name="head_fc",
-    )(x)
-    return keras.Model(features, logits, name="head")
+PREPROCESSING["vgg"] = PREPROCESSING["cifar"]
 
 
 @keras.saving.register_keras_serializable(package="isozoo")
 class Classifier(keras.Model):
-    r"""An image classifier: backbone, global average pool, dropout, one dense layer.
+    r"""An image classifier: backbone, global average pool, dropout, one dense layer or several.
 
     Args:
         architecture: The network's description, or its `to_dict()`.
@@ -128,7 +98,7 @@ class Classifier(keras.Model):
             )
         backbone = Backbone(architecture, input_shape, data_format, dtype=dtype)
         policy = backbone.dtype_policy
-        head = _head(architecture, backbone, policy)
+        head = make_head(architecture, backbone)
         inputs = keras.Input(tuple(backbone.input_shape[1:]), name="images")
         super().__init__(
             inputs=inputs,

@@ -67,6 +67,10 @@ PARTS: Mapping[str, Mapping[str, Part]] = {
         "xavier": Part(
             "uniform, variance 2 / (fan-in + fan-out)", "Glorot and Bengio, AISTATS 2010"
         ),
+        "xavier-normal": Part(
+            "normal cut off at two deviations, of the same variance; the dense layers, too",
+            "Glorot and Bengio, AISTATS 2010",
+        ),
         "he": Part("normal, variance 2 / fan-out; also asked for as `kaiming`", "He et al., 2015"),
         "orthogonal": Part(
             "the kernel as a matrix, all taps and channels by filters, orthogonal at random",
@@ -97,7 +101,7 @@ PARTS: Mapping[str, Mapping[str, Part]] = {
 #: Other names of values, which an architecture takes for them.
 ALIASES: Mapping[str, Mapping[str, str]] = {
     "activation": {"swish": "silu"},
-    "initializer": {"kaiming": "he", "glorot": "xavier"},
+    "initializer": {"kaiming": "he", "glorot": "xavier", "glorot-normal": "xavier-normal"},
 }
 
 #: Numbers that an activation chooses one of, where it is not one.

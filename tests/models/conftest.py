@@ -7,18 +7,22 @@ import numpy as np
 import pytest
 
 from isozoo.files import FileRecord
-from isozoo.models import architecture
+from isozoo.models import FAMILIES, architecture
 from isozoo.models.classifier import Classifier
+from isozoo.models.families import OWN_DEPTHS
 from isozoo.models.folder import write_folder
 from isozoo.models.manifest import MANIFEST
 from isozoo.models.variables import named_variables
 
+#: The families that come in all depths of residual networks.
+RESIDUAL = [family for family in FAMILIES if family not in OWN_DEPTHS]
 IMAGES = np.linspace(-1, 1, 2 * 32 * 32 * 3, dtype="float32").reshape(2, 32, 32, 3)
 
 
-def network(name="r-isonet-8", **options):
+def network(name="r-isonet-8", changes=None, **options):
     """Return a small network with every variable away from its usual start."""
-    model = Classifier(architecture(name, classes=3), labels=["cat", "dog", "owl"], **options)
+    described = architecture(name, classes=3, **(changes or {}))
+    model = Classifier(described, labels=["cat", "dog", "owl"], **options)
     random = np.random.default_rng(0)
     for variable in named_variables(model).values():
         values = 0.1 * random.standard_normal(variable.shape)

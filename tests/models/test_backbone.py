@@ -6,11 +6,11 @@ import pytest
 
 from isozoo.layers import ResidualScale, ScalarBias, SReLU
 from isozoo.models import architecture
-from isozoo.models.architecture import FAMILIES
 from isozoo.models.backbone import Backbone
 from isozoo.models.classifier import Classifier
 from isozoo.regularizers import OrthogonalConv, model_penalty
 from tests.harness import numpy
+from tests.models.conftest import RESIDUAL
 
 BATCH = np.random.default_rng(0).normal(size=(2, 32, 64, 3)).astype("float32")
 
@@ -29,7 +29,7 @@ def awake(name: str, **options) -> Backbone:
     return backbone
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", RESIDUAL)
 @pytest.mark.parametrize(
     ("depth", "levels", "width"), [(8, (0, 1, 2), 16), ("18-w32", (2, 3, 4, 5), 32)]
 )
@@ -55,7 +55,7 @@ def test_odd_sizes_are_rounded_up_at_each_stride():
     assert found.shape[1:3] == (2, 2)
 
 
-@pytest.mark.parametrize("name", [f"{family}-8" for family in FAMILIES] + ["r-isonet-18-w32"])
+@pytest.mark.parametrize("name", [f"{family}-8" for family in RESIDUAL] + ["r-isonet-18-w32"])
 def test_channels_first_gives_the_same_numbers(name):
     last, first = awake(name), awake(name, data_format="channels_first")
     assert first.input_shape == (None, 3, None, None)
@@ -142,7 +142,7 @@ def test_an_architecture_may_be_given_as_its_record():
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", RESIDUAL)
 def test_mixed_precision_computes_in_half_and_keeps_float32(family, policy):
     backbone = awake(f"{family}-8", dtype=policy)
     assert {layer.compute_dtype for layer in backbone.layers[1:]} == {policy.removeprefix("mixed_")}

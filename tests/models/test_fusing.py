@@ -6,17 +6,16 @@ import pytest
 
 from isozoo.errors import WeightsError
 from isozoo.models import architecture
-from isozoo.models.architecture import FAMILIES
 from isozoo.models.classifier import Classifier
 from isozoo.models.folder import load_folder
 from isozoo.models.fusing import FOLDED, fuse
 from isozoo.models.manifest import read_manifest
 from isozoo.models.variables import named_values, named_variables
 from tests.harness import numpy
-from tests.models.conftest import assert_same
+from tests.models.conftest import RESIDUAL, assert_same
 
 IMAGES = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32")
-FOLDABLE = [family for family in FAMILIES if architecture(f"{family}-8").normalization in FOLDED]
+FOLDABLE = [family for family in RESIDUAL if architecture(f"{family}-8").normalization in FOLDED]
 #: All depths of a kind in one small network of bottlenecks, two of them in a stage.
 BOTTLENECK = {"block": "bottleneck", "blocks": (2, 1), "width": 8}
 
@@ -104,7 +103,7 @@ def test_fusing_twice_is_fusing_once(family):
     assert_same(named_values(twice), named_values(once))
 
 
-@pytest.mark.parametrize("family", sorted(set(FAMILIES) - set(FOLDABLE)))
+@pytest.mark.parametrize("family", sorted(set(RESIDUAL) - set(FOLDABLE)))
 def test_what_depends_on_each_image_is_refused(family):
     with pytest.raises(ValueError, match=rf"{family}-8 cannot be fused: .* depends on each image"):
         Classifier(described(family)).fuse()

@@ -135,6 +135,7 @@ def test_kernels_with_one_tap_start_without_penalty_and_leave_out_the_7x7(name, 
     ("name", "variance"),
     [
         ("xavier", lambda fan_in, fan_out: 2 / (fan_in + fan_out)),
+        ("xavier-normal", lambda fan_in, fan_out: 2 / (fan_in + fan_out)),
         ("he", lambda fan_in, fan_out: 2 / fan_out),
         ("orthogonal", lambda fan_in, fan_out: 1 / max(fan_in, fan_out / 9)),
     ],

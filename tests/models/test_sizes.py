@@ -6,10 +6,10 @@ import sys
 import pytest
 
 from isozoo.models import architecture, architecture_names
-from isozoo.models.architecture import FAMILIES
 from isozoo.models.classifier import Classifier
 from isozoo.models.sizes import measure, multiply_adds
 from isozoo.models.variables import parameter_count
+from tests.models.conftest import RESIDUAL
 
 #: Parameters measured on the authors' code, and torchvision's of the ResNets; 1000 classes.
 PARAMETERS = {
@@ -37,7 +37,7 @@ CIFAR_PARAMETERS = {"isonet-20": 269_034, "r-isonet-20": 271_603, "fixup-20": 26
 #: Thousand million multiply-adds, as torchvision's documentation gives them.
 GFLOPS = {"resnet-18": 1.814, "resnet-34": 3.664, "resnet-50": 4.089, "resnet-101": 7.801}
 
-QUICK = [*(f"{family}-8" for family in FAMILIES), "resnet-50-w32", "r-isonet-18-w32"]
+QUICK = [*(f"{family}-8" for family in RESIDUAL), "resnet-50-w32", "r-isonet-18-w32"]
 
 
 @pytest.fixture
