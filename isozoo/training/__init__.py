@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from isozoo.training.annealing import CyclicalAnnealing
     from isozoo.training.checkpoint import CheckpointError
     from isozoo.training.divergence import DivergedError
     from isozoo.training.evaluation import Evaluation, evaluate
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "CheckpointError": "checkpoint",
+    "CyclicalAnnealing": "annealing",
     "DivergedError": "divergence",
     "Evaluation": "evaluation",
     "Recipe": "recipe",
@@ -33,6 +35,7 @@ _HOME = {
 
 __all__ = [
     "CheckpointError",
+    "CyclicalAnnealing",
     "DivergedError",
     "Evaluation",
     "Recipe",
