@@ -1,0 +1,152 @@
+"""Signal and noise through Keras models."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from isozoo import Classifier, architecture
+from isozoo.diagnostics.propagation.models import model_propagation, propagation_cost
+from isozoo.errors import DataError, DiagnosticsError
+
+
+def pictures(count: int = 4, size: int = 32) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(count, size, size, 3)).astype("float32")
+
+
+def shaken(model: keras.Model) -> keras.Model:
+    """Give each weight values of its own, so that no branch is silent and no gain is 1."""
+    rng = np.random.default_rng(1)
+    for variable in model.variables:
+        if "seed" not in variable.path:
+            shape = variable.shape
+            variable.assign(variable + 0.1 * np.abs(rng.standard_normal(shape)))
+    return model
+
+
+def jacobian_times(model: keras.Model, images: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Return the derivative along the noise, by differences in float64."""
+    step = 1e-6
+    there, here = (np.asarray(keras.ops.convert_to_numpy(model(images + sign * step * noise)))
+                   for sign in (1, -1))  # fmt: skip
+    return (there - here) / (2 * step)
+
+
+@pytest.mark.parametrize("family", ["r-isonet", "fixup", "resnet"])
+def test_noise_is_the_derivative_where_no_statistic_is_an_images_own(family):
+    model = shaken(Classifier(architecture(f"{family}-8", classes=3), dtype="float64"))
+    images = pictures().astype("float64")
+    found = model_propagation(model, images, repeats=1, names=["head/head_fc"])
+    rng = np.random.default_rng([0, 0])
+    images = images[rng.permutation(len(images))]
+    deviation = np.sqrt(images.var(axis=(0, 1, 2)).mean())
+    noise = deviation * rng.standard_normal(images.shape)
+    expected = jacobian_times(model, images, noise)
+    logits = keras.ops.convert_to_numpy(model(images))
+    chi = np.sqrt((expected**2).mean() / ((logits - logits.mean(axis=0)) ** 2).mean())
+    np.testing.assert_allclose(found.curve("chi", "output").mean, [chi], rtol=1e-6)
+    assert found.curve("chi", "input").mean == pytest.approx([1.0], abs=0.05)
+
+
+def normalized(layer: keras.layers.Layer) -> keras.Model:
+    inputs = keras.Input((8, 8, 6), dtype="float64")
+    return shaken(keras.Model(inputs, layers.Activation("relu")(layer(inputs))))
+
+
+NORMALIZATIONS = {
+    "batch": lambda: layers.BatchNormalization(dtype="float64"),
+    "group": lambda: layers.GroupNormalization(3, dtype="float64"),
+    "layer": lambda: layers.LayerNormalization(dtype="float64"),
+}
+
+
+@pytest.mark.parametrize("name", NORMALIZATIONS)
+def test_statistics_are_constants(name):
+    """By a copy of the layer's own output: affine in the signal, so its slope is the factor."""
+    model = normalized(NORMALIZATIONS[name]())
+    layer = model.layers[1]
+    images = np.random.default_rng(2).normal(size=(5, 8, 8, 6)) * 3 + 1
+    found = model_propagation(model, images, repeats=1, names=[layer.name], training=True)
+    rng = np.random.default_rng([0, 0])
+    images = images[rng.permutation(len(images))]
+    noise = np.sqrt(images.var(axis=(0, 1, 2)).mean()) * rng.standard_normal(images.shape)
+    grouped = images.reshape(5, 64, 3, 2) if name == "group" else images
+    axes = {"batch": (0, 1, 2), "group": (1, 3), "layer": (3,)}[name]
+    deviation = np.sqrt(grouped.var(axis=axes, keepdims=True) + layer.epsilon)
+    factor = np.broadcast_to(1 / deviation, grouped.shape).reshape(images.shape)
+    mu2_noise = ((noise * factor * keras.ops.convert_to_numpy(layer.gamma)) ** 2).mean()
+    measured = np.exp(found.curve("log_mu2_noise", "output").mean)
+    np.testing.assert_allclose(measured, [mu2_noise], rtol=1e-8)
+
+
+def test_training_mode_leaves_no_trace_and_uses_the_batch():
+    model = Classifier(architecture("vanilla-bn-8", classes=2))
+    before = [keras.ops.convert_to_numpy(v) for v in model.variables]
+    running = model_propagation(model, pictures() * 5, repeats=1)
+    of_batch = model_propagation(model, pictures() * 5, repeats=1, training=True)
+    for value, variable in zip(before, model.variables, strict=True):
+        np.testing.assert_array_equal(value, keras.ops.convert_to_numpy(variable))
+    signal = np.exp(of_batch.curve("log_nu2", "output").mean)
+    np.testing.assert_allclose(signal, 0.5, rtol=0.2)
+    assert np.exp(running.curve("log_nu2", "output").mean).max() > 1.0
+
+
+def test_layers_of_keras_and_layouts_agree():
+    """A channels-first model of plain Keras measures as its channels-last likeness does."""
+    found = []
+    for data_format in ("channels_last", "channels_first"):
+        options = {"data_format": data_format, "dtype": "float64"}
+        keras.utils.set_random_seed(3)
+        model = keras.Sequential([
+            keras.Input((16, 16, 3) if data_format == "channels_last" else (3, 16, 16)),
+            layers.Conv2D(6, 3, padding="same", activation="gelu", **options),
+            layers.MaxPooling2D(2, **options),
+            layers.DepthwiseConv2D(3, **options),
+            layers.ReLU(dtype="float64"),
+            layers.GlobalAveragePooling2D(**options),
+            layers.Dense(5, activation="softmax", dtype="float64"),
+        ])  # fmt: skip
+        images = pictures(4, 16).astype("float64")
+        images = images if data_format == "channels_last" else images.transpose(0, 3, 1, 2)
+        try:
+            result = model_propagation(model, images, repeats=1)
+        except DiagnosticsError:
+            pytest.skip("this backend has no channels-first convolutions on this machine")
+        found.append(result)
+    assert len(found[0].depths) == 2
+    np.testing.assert_allclose(*(r.curve("log_nu2", "output").mean for r in found), rtol=1e-9)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Opaque(keras.layers.Layer):
+    def call(self, x):
+        return keras.ops.convert_to_tensor(keras.ops.convert_to_numpy(x).round())
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+def test_refusals_name_what_they_are_about():
+    inputs = keras.Input((4, 4, 2))
+    hidden = layers.ReLU()(Opaque(name="opaque")(inputs))
+    with pytest.raises(DiagnosticsError, match="opaque, a Opaque, for which there is no rule"):
+        model_propagation(keras.Model(inputs, hidden), np.ones((2, 4, 4, 2)), repeats=1)
+    with pytest.raises(DiagnosticsError, match="no activation that is known; it has Flatten"):
+        model_propagation(keras.Model(inputs, layers.Flatten()(inputs)), np.ones((2, 4, 4, 2)))
+    whole = keras.Model(inputs, layers.ReLU()(layers.LayerNormalization((1, 2))(inputs)))
+    with pytest.raises(DiagnosticsError, match=r"LayerNormalization over axes \[1, 2\]"):
+        model_propagation(whole, np.ones((2, 4, 4, 2)), repeats=1)
+    relu = keras.Model(inputs, layers.ReLU()(inputs))
+    with pytest.raises(DataError, match="3 repeats of 9 images, got 2 images"):
+        model_propagation(relu, np.ones((2, 4, 4, 2)), batch=9)
+
+
+def test_cost_is_said_before():
+    model = Classifier(architecture("r-isonet-8", classes=2))
+    cost = propagation_cost(model, batch=8, repeats=2)
+    assert str(cost).startswith("signal and noise through ")
+    assert (cost.passes, cost.batch) == (4, 8)
+    # The largest tensors are 32 x 32 x 16, and about four of signal and of noise live together.
+    assert 2 * 4 * 8 * 2 * 16384 < cost.bytes < 2 * 4 * 8 * 8 * 16384
