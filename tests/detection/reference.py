@@ -71,3 +71,17 @@ def level(box, lowest, highest):
     """The pyramid level of a box."""
     side = np.sqrt(np.prod(box[2:] - box[:2]))
     return int(np.clip(np.floor(4 + np.log2(side / 224 + 1e-8)), lowest, highest))
+
+
+def match(boxes, objects, valid, low, high, best_of_each):
+    """Which object each box stands for, and as what, as detectron2's `Matcher` has it."""
+    overlaps = np.array(
+        [[iou(box, o) if v else -1 for o, v in zip(objects, valid, strict=True)] for box in boxes]
+    )
+    largest = overlaps.max(axis=1)
+    labels = np.where(largest >= high, 1, np.where(largest < low, 0, -1))
+    if best_of_each:
+        for column in overlaps.T:
+            if column.max() > 0:
+                labels[column == column.max()] = 1
+    return overlaps.argmax(axis=1), labels
