@@ -45,6 +45,10 @@ class ExperimentError(IsozooError):
     """An experiment that cannot be run or collected."""
 
 
+class DiagnosticsError(IsozooError, ValueError):
+    """A network, run or result that cannot be measured, read or compared as asked."""
+
+
 class ExportError(IsozooError):
     """A network that cannot be exported as asked, or whose export answers differently."""
 
