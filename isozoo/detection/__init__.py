@@ -1,1 +1,1 @@
-"""Detection and instance segmentation on isozoo backbones; so far the geometry of it."""
+"""Detection and instance segmentation on isozoo backbones: feature pyramid and Mask R-CNN."""

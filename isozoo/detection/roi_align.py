@@ -89,28 +89,58 @@ def roi_align(maps: Mapping[str, Any], boxes: Any, size: int, samples: int = 2) 
         table = ops.stack([ops.convert_to_tensor(value, "int32") for value in values])
         return ops.take(table, level, axis=0)[..., None]
 
-    heights, widths = (chosen([shape[axis] for shape in shapes]) for axis in (0, 1))
+    sizes = [chosen([shape[axis] for shape in shapes]) for axis in (0, 1)]
     starts = chosen([sum(h * w for h, w in shapes[:k]) for k in range(len(names))])
     scale = ops.cast(chosen([stride(name) for name in names]), "float32")
-    y, x = (_points(boxes, axis, scale, size * samples) for axis in (1, 0))
-    rows, columns = _neighbours(y, heights), _neighbours(x, widths)
-    features = _flat([maps[name] for name in names])
-    found = 0.0
-    for row, in_row in rows:
-        for column, in_column in columns:
-            index = starts[..., None] + row[..., :, None] * widths[..., None] + column[..., None, :]
-            weight = in_row[..., :, None] * in_column[..., None, :]
-            found = found + _taken(features, index) * ops.cast(weight, features.dtype)[..., None]
-    batch, count, channels = ops.shape(found)[0], ops.shape(found)[1], features.shape[-1]
+    y, x = (points(boxes / scale, axis, size * samples) for axis in (1, 0))
+    flat = [ops.reshape(m, (ops.shape(m)[0], -1, m.shape[-1])) for m in map(maps.get, names)]
+    found = interpolate(ops.concatenate(flat, axis=1), starts, sizes, y, x)
+    batch, count, channels = ops.shape(found)[0], ops.shape(found)[1], found.shape[-1]
     found = ops.reshape(found, (batch, count, size, samples, size, samples, channels))
     return ops.mean(found, axis=(3, 5))
 
 
-def _points(boxes: Any, axis: int, scale: Any, count: int) -> Any:
-    """Return the coordinates `(batch, boxes, count)` of points in cells of the map, from -0.5."""
-    low, high = boxes[..., axis, None] / scale, boxes[..., axis + 2, None] / scale
+def points(boxes: Any, axis: int, count: int) -> Any:
+    """Return indices of positions that divide boxes evenly along an axis.
+
+    Args:
+        boxes: `(batch, boxes, 4)` in cells of a map, whose first one reaches from 0 to 1.
+        axis: 0 for columns, 1 for rows.
+        count: Points.
+
+    Returns:
+        `(batch, boxes, count)`: the middle of the first cell has the index 0.
+
+    Example:
+        >>> ops.convert_to_numpy(points(ops.array([[[0.0, 0, 4, 8]]]), axis=1, count=4)).tolist()
+        [[[0.5, 2.5, 4.5, 6.5]]]
+    """
+    low, high = boxes[..., axis, None], boxes[..., axis + 2, None]
     places = (ops.arange(count, dtype="float32") + 0.5) / count
     return low - 0.5 + (high - low) * places
+
+
+def interpolate(features: Any, starts: Any, sizes: Any, y: Any, x: Any) -> Any:
+    """Return maps at rows and columns of points, interpolated bilinearly.
+
+    Args:
+        features: `(batch, positions, channels)`: all positions of all maps of an image, row by row.
+        starts: `(batch, boxes, 1)`, int32: the first position of each box's map.
+        sizes: Height and width of its map, of the same shape.
+        y: `(batch, boxes, rows)`: rows of points, as indices.
+        x: `(batch, boxes, columns)`: their columns.
+
+    Returns:
+        `(batch, boxes, rows, columns, channels)`; 0 at points more than one cell outside the map.
+    """
+    heights, widths = sizes
+    found = 0.0
+    for row, in_row in _neighbours(y, heights):
+        for column, in_column in _neighbours(x, widths):
+            index = starts[..., None] + row[..., :, None] * widths[..., None] + column[..., None, :]
+            weight = in_row[..., :, None] * in_column[..., None, :]
+            found = found + _taken(features, index) * ops.cast(weight, features.dtype)[..., None]
+    return found
 
 
 def _neighbours(coordinates: Any, length: Any) -> list[tuple[Any, Any]]:
@@ -124,12 +154,6 @@ def _neighbours(coordinates: Any, length: Any) -> list[tuple[Any, Any]]:
     near = ops.cast(low, "int32")
     next_ = ops.minimum(near + 1, length - 1)
     return [(near, (1.0 - far) * inside), (next_, far * inside)]
-
-
-def _flat(maps: list[Any]) -> Any:
-    """Return all positions of all maps, `(batch, positions, channels)`."""
-    flat = [ops.reshape(m, (ops.shape(m)[0], -1, m.shape[-1])) for m in maps]
-    return ops.concatenate(flat, axis=1)
 
 
 def _taken(features: Any, index: Any) -> Any:
