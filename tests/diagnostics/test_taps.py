@@ -1,6 +1,6 @@
 """Steps: in order, of any functional model, computing what the model computes."""
 
-import gc
+import re
 import weakref
 
 import keras
@@ -70,9 +70,13 @@ def test_the_walk_leaves_the_layers_as_they_are(resnet):
 
 def test_nested_models_shared_layers_and_plain_operations_are_steps(twin):
     found = {step.name: step for step in steps(twin)}
-    assert list(found) == ["tanh", "pair/shared", "pair/shared:2", "pair/multiply", "pair/subtract"]
+    # Keras numbers plain operations.
+    assert [re.sub(r"_\d+$", "", name) for name in found] == [
+        "tanh", "pair/shared", "pair/shared:2", "pair/multiply", "pair/subtract",
+    ]  # fmt: skip
+    tanh = next(iter(found))
     assert found["pair/shared"].operation is found["pair/shared:2"].operation
-    assert found["pair/shared:2"].inputs == found["tanh"].outputs
+    assert found["pair/shared:2"].inputs == found[tanh].outputs
     x = drawn(3, 4)
     np.testing.assert_allclose(last(stream(twin, x)), twin(x), atol=1e-7)
 
@@ -87,8 +91,9 @@ def test_a_sequential_model_in_another_is_flattened():
 
 
 def test_only_the_named_steps_are_handed_out(twin):
-    found = list(stream(twin, drawn(3, 4), names=["pair/shared:2", "tanh"]))
-    assert [step.name for step, _, _ in found] == ["tanh", "pair/shared:2"]
+    tanh = steps(twin)[0].name
+    found = list(stream(twin, drawn(3, 4), names=["pair/shared:2", tanh]))
+    assert [step.name for step, _, _ in found] == [tanh, "pair/shared:2"]
     (taken,) = found[1][1]
     np.testing.assert_array_equal(taken, found[0][2])
     with pytest.raises(UnknownNameError, match="did you mean 'pair/shared'"):
@@ -104,7 +109,6 @@ def test_tensors_are_dropped_after_their_last_use():
     for _, _, output in stream(keras.Model(x, y), drawn(2, 4)):
         made.append(weakref.ref(output))
         del output
-        gc.collect()
         most = max(most, sum(reference() is not None for reference in made))
     # What a step takes, what it makes, and what came before it until the loop goes on.
     assert most <= 3
@@ -112,8 +116,7 @@ def test_tensors_are_dropped_after_their_last_use():
 
 def test_a_step_can_be_changed(twin):
     x = drawn(3, 4)
-    changed = {"tanh": lambda y: 0.0 * y}
-    (found,) = play(graph(twin), x, change=lambda s, y: changed.get(s.name, lambda y: y)(y))
+    (found,) = play(graph(twin), x, change=lambda s, y: 0.0 * y if s.kind == "Tanh" else y)
     dense = graph(twin).step("pair/shared").operation
     np.testing.assert_allclose(found, dense(x) - 2 * dense(0 * x), atol=1e-6)
 

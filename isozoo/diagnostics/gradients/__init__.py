@@ -108,7 +108,9 @@ def loss_and_gradients(
         penalties: Whether what layers add to the loss, such as the orthogonality penalty, counts.
 
     Returns:
-        The loss, and float arrays in the order of `model.trainable_variables`.
+        The loss, and float arrays in the order of `model.trainable_variables`. They are what an
+        optimiser is given: those of residual scales and Fixup's biases have the layer's
+        `learning_rate_multiplier` in them.
 
     Raises:
         DiagnosticsError: The backend cannot differentiate.
