@@ -93,7 +93,9 @@ def roi_align(maps: Mapping[str, Any], boxes: Any, size: int, samples: int = 2) 
     starts = chosen([sum(h * w for h, w in shapes[:k]) for k in range(len(names))])
     scale = ops.cast(chosen([stride(name) for name in names]), "float32")
     y, x = (points(boxes / scale, axis, size * samples) for axis in (1, 0))
-    flat = [ops.reshape(m, (ops.shape(m)[0], -1, m.shape[-1])) for m in map(maps.get, names)]
+    flat = [
+        ops.reshape(m, (ops.shape(m)[0], -1, m.shape[-1])) for m in (maps[name] for name in names)
+    ]
     found = interpolate(ops.concatenate(flat, axis=1), starts, sizes, y, x)
     batch, count, channels = ops.shape(found)[0], ops.shape(found)[1], found.shape[-1]
     found = ops.reshape(found, (batch, count, size, samples, size, samples, channels))
