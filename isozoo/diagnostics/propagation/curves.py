@@ -43,6 +43,15 @@ def _from_last(raw: Raw) -> np.ndarray:
     return np.exp(np.diff(log_chi, axis=-1, prepend=log_chi[..., :1]))
 
 
+def _varying(raw: Raw) -> np.ndarray:
+    # Of a signal that is 0 everywhere, too, nothing varies.
+    found = np.exp(raw["log_mu2"] - raw["log_nu2"])
+    return np.where(np.isneginf(raw["log_mu2"]), 0.0, found)
+
+
+#: The measures that are not taken everywhere.
+RANKS = ("reff_signal", "reff_noise")
+
 #: The measures, each from moments `(simulations, depths, locations)` to numbers of that shape.
 #: Logarithms are natural ones. `chi` is the normalised sensitivity, `delta_chi` its ratio to the
 #: first location of the unit, `step_chi` its ratio to the location before; `varying` is
@@ -60,7 +69,7 @@ MEASURES: Mapping[str, Callable[[Raw], np.ndarray]] = {
     "chi": lambda raw: np.exp(_log_chi(raw)),
     "delta_chi": _from_first,
     "step_chi": _from_last,
-    "varying": lambda raw: np.exp(raw["log_mu2"] - raw["log_nu2"]),
+    "varying": _varying,
     "reff_signal": lambda raw: raw["reff_signal"],
     "reff_noise": lambda raw: raw["reff_noise"],
 }
@@ -82,7 +91,7 @@ def curves(raw: np.ndarray, names: Sequence[str], locations: Sequence[str]) -> C
     Args:
         raw: Moments `(simulations, depths, locations, moments)`.
         names: The names of the moments.
-        locations: The names of the locations. One where a measure was not taken is left out.
+        locations: The names of the locations. One where ranks were not taken has none.
     """
     by_name = {name: raw[..., i] for i, name in enumerate(names)}
     found = {}
@@ -93,6 +102,6 @@ def curves(raw: np.ndarray, names: Sequence[str], locations: Sequence[str]) -> C
             found[measure] = {
                 location: summary(values[..., i])
                 for i, location in enumerate(locations)
-                if not np.isnan(values[..., i]).all()
+                if measure not in RANKS or not np.isnan(values[..., i]).all()
             }
     return found

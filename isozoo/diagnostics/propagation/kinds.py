@@ -96,21 +96,25 @@ def _normalized() -> list[Kind]:
     rows = []
     for name, short in _SHORT.items():
         source = _LABATIE if name == "batch" else ""
-        common = {"normalization": name, "source": source}
         title = f"{short}, gate 1/2" if short == "BIN" else short
         key = short.lower()
-        rows.append(
-            Kind(name=f"{key}-ff", title=f"{title}, feed-forward", branch=_FEED_FORWARD, **common)
-        )
-        rows.append(
+        rows += [
+            Kind(
+                name=f"{key}-ff",
+                title=f"{title}, feed-forward",
+                branch=_FEED_FORWARD,
+                normalization=name,
+                source=source,
+            ),
             Kind(
                 name=f"{key}-res",
                 title=f"{title}, ResNet",
                 branch=_PRE_ACTIVATION,
                 shortcut=True,
-                **common,
-            )
-        )
+                normalization=name,
+                source=source,
+            ),
+        ]
     return rows
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
+from keras import ops, tree
 
 from isozoo.diagnostics.cost import Cost
 from isozoo.diagnostics.gradients import without_gradients
@@ -16,7 +16,7 @@ from isozoo.diagnostics.propagation.moments import Scaled, measured
 from isozoo.diagnostics.propagation.noise import noise_after
 from isozoo.diagnostics.propagation.result import Propagation, assembled
 from isozoo.diagnostics.showing import track
-from isozoo.diagnostics.taps import Graph, Step, graph, stream
+from isozoo.diagnostics.taps import Graph, Slot, Step, graph, stream
 from isozoo.errors import DataError, DiagnosticsError
 
 #: Classes of layers and operations whose outputs are measured, where no steps are named.
@@ -171,35 +171,55 @@ def _deviation(images: np.ndarray, axis: int) -> float:
     return math.sqrt(images.var(axis=others).mean()) or 1.0
 
 
-def propagation_cost(model: keras.Model, batch: int, repeats: int = 3) -> Cost:
-    """Return what `model_propagation` costs.
+def propagation_cost(model: keras.Model, images: np.ndarray, repeats: int = 3) -> Cost:
+    """Return what `model_propagation` of all images at once costs.
 
     A pass is one through the model, of the signal, of the noise, or for what is affine of zeros.
+
+    Args:
+        model: The model.
+        images: What it is measured on.
+        repeats: As there.
 
     Example:
         >>> from isozoo import Classifier, architecture
         >>> model = Classifier(architecture("r-isonet-8", classes=2))
-        >>> propagation_cost(model, batch=4).passes
-        6
+        >>> print(propagation_cost(model, np.zeros((8, 32, 32, 3)), repeats=1))
+        signal and noise through 27 steps of classifier: 2 passes of 8 images, about 8.0 MiB ...
     """
     walked = graph(model)
-    sizes: dict[int, int] = {}
-    for number, symbol in zip(walked.sources, walked.inputs, strict=True):
-        sizes[number] = math.prod(side or 1 for side in symbol.shape[1:])
-    live, most = sum(sizes.values()), 0
+    symbols: dict[int, Any] = {
+        number: keras.KerasTensor(np.shape(images), symbol.dtype)
+        for number, symbol in zip(walked.sources, walked.inputs, strict=True)
+    }
+    most = 0
     for step, ends in zip(walked.steps, walked.lives(), strict=True):
-        made = math.prod(side or 1 for side in step.shape[1:])
-        sizes |= dict.fromkeys(step.outputs, made)
-        live += made * len(step.outputs)
+        symbols |= dict(zip(step.outputs, _made(step, symbols), strict=True))
+        live = sum(map(_values_of, symbols.values()))
         # What is measured is centred and squared beside it.
-        most = max(most, live + 2 * made)
-        live -= sum(sizes[number] for number in ends)
+        most = max(most, live + 2 * _values_of(symbols[step.outputs[0]]))
+        for number in ends:
+            del symbols[number]
     return Cost(
         f"signal and noise through {len(walked.steps)} steps of {model.name}",
         passes=2 * repeats,
-        batch=batch,
-        bytes=2 * 4 * batch * most,
+        batch=len(images),
+        bytes=2 * 4 * most,
     )
+
+
+def _made(step: Step, symbols: dict[int, Any]) -> list[Any]:
+    """Return the symbols of what a step makes."""
+    args, kwargs = tree.map_structure(
+        lambda leaf: symbols[leaf.number] if isinstance(leaf, Slot) else leaf,
+        step.arguments,
+        none_is_leaf=True,
+    )
+    return tree.flatten(step.operation.compute_output_spec(*args, **kwargs))
+
+
+def _values_of(symbol: Any) -> int:
+    return math.prod(side or 1 for side in symbol.shape)
 
 
 def images_of(data: Any, count: int) -> np.ndarray:

@@ -68,10 +68,10 @@ def _hinge(call: Call, signals: Sequence[Any], noises: Sequence[Any]) -> Any:
 def _by_statistics(layer: Any, x: Any, dx: Any, axis: int, *parts: tuple[Any, Statistics]) -> Any:
     """Return noise divided by deviations of the signal, in shares per channel, times gamma."""
     rows = [ops.moveaxis(each, axis, -1) for each in (x, dx)]
-    flat = [ops.reshape(each, (x.shape[0], -1, 1, each.shape[-1])) for each in rows]
+    signal, noise = (ops.reshape(each, (x.shape[0], -1, 1, each.shape[-1])) for each in rows)
     found = 0.0
     for share, statistics in parts:
-        found = found + share * standardize(*flat, statistics, layer.epsilon)[1]
+        found = found + share * standardize(signal, noise, statistics, layer.epsilon)[1]
     gamma = getattr(layer, "gamma", None)
     found = ops.reshape(found if gamma is None else found * gamma, rows[1].shape)
     return ops.moveaxis(found, -1, axis)
@@ -82,21 +82,20 @@ _OVER_IMAGE = Statistics(1.0, -1, over_batch=False)
 
 
 def _batch(call: Call, signals: Sequence[Any], noises: Sequence[Any]) -> Any:
-    layer = call.step.operation
     if not call.training:
         return _affine(call, signals, noises)
-    return _by_statistics(layer, *signals, *noises, layer.axis, (1.0, _OVER_BATCH))
+    layer, (x,), (dx,) = call.step.operation, signals, noises
+    return _by_statistics(layer, x, dx, layer.axis, (1.0, _OVER_BATCH))
 
 
 def _group(call: Call, signals: Sequence[Any], noises: Sequence[Any]) -> Any:
-    layer = call.step.operation
+    layer, (x,), (dx,) = call.step.operation, signals, noises
     statistics = Statistics(1.0, layer.groups, over_batch=False)
-    return _by_statistics(layer, *signals, *noises, layer.axis, (1.0, statistics))
+    return _by_statistics(layer, x, dx, layer.axis, (1.0, statistics))
 
 
 def _batch_instance(call: Call, signals: Sequence[Any], noises: Sequence[Any]) -> Any:
-    layer = call.step.operation
-    (x,), (dx,) = signals, noises
+    layer, (x,), (dx,) = call.step.operation, signals, noises
     gate = ops.convert_to_tensor(layer.gate)
     instance = _by_statistics(layer, x, dx, layer.axis, (1.0 - gate, _OVER_IMAGE))
     if call.training:
@@ -114,9 +113,10 @@ def _layer(call: Call, signals: Sequence[Any], noises: Sequence[Any]) -> Any:
             f"the statistics of {call.step.name}, a LayerNormalization over axes {axes}, are not "
             "known; only those over the last axis are"
         )
-    positions = [ops.reshape(each, (-1, 1, 1, x.shape[-1])) for each in (x, dx)]
+    # Each position is an image of its own.
+    signal, noise = (ops.reshape(each, (-1, 1, 1, x.shape[-1])) for each in (x, dx))
     one = Statistics(1.0, 1, over_batch=False)
-    return ops.reshape(_by_statistics(layer, *positions, -1, (1.0, one)), dx.shape)
+    return ops.reshape(_by_statistics(layer, signal, noise, -1, (1.0, one)), dx.shape)
 
 
 Rule = Callable[[Call, Sequence[Any], Sequence[Any]], Any]
@@ -145,16 +145,28 @@ RULES: Mapping[type, Rule] = {
 
 
 def _differentiated(call: Call, signals: Sequence[Any], noises: Sequence[Any]) -> Any:
+    step = call.step
     try:
-        return value_and_jvp(call, signals, noises)[1]
+        value, found = value_and_jvp(call, signals, noises)
     # What a backend raises that has no derivative of an operation.
     except (LookupError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
-        raise DiagnosticsError(
-            f"asked how noise passes {call.step.name}, a {call.step.kind}, for which there is no "
-            f"rule and which {keras.backend.backend()} cannot differentiate "
-            f"({type(error).__name__}: {error}); add a rule to "
-            "isozoo.diagnostics.propagation.noise.RULES, or measure the part of the model before it"
-        ) from error
+        raise _impassable(step, f"{type(error).__name__}: {error}") from error
+    # Backends also return 0 where they lose sight of an operation. Of a constant it is right.
+    if not _any(found) and any(map(_any, noises)) and _any(value - ops.mean(value)):
+        raise _impassable(step, "its derivative is 0 everywhere, though its output varies")
+    return found
+
+
+def _any(x: Any) -> bool:
+    return bool(ops.any(x != 0))
+
+
+def _impassable(step: Step, reason: str) -> DiagnosticsError:
+    return DiagnosticsError(
+        f"asked how noise passes {step.name}, a {step.kind}, for which there is no rule and which "
+        f"{keras.backend.backend()} cannot differentiate ({reason}); add a rule to "
+        "isozoo.diagnostics.propagation.noise.RULES, or measure the part of the model before it"
+    )
 
 
 def rule(operation: Any) -> Rule:

@@ -79,9 +79,9 @@ def _doubling(measure: str, power: float) -> Callable[[Curves, np.ndarray, Ends]
         if len(depths) < 2:
             return None
         logs = curves[measure][ends.end].mean
-        # Between measured depths the logarithm is taken to be a line.
-        middle = np.interp(depths[-1] / 2, depths, logs)
-        with np.errstate(over="ignore"):
+        # Between measured depths the logarithm is taken to be a line. Of nothing it is infinite.
+        with np.errstate(over="ignore", invalid="ignore"):
+            middle = np.interp(depths[-1] / 2, depths, logs)
             return float(np.exp((logs[-1] - middle) * power))
 
     return value
@@ -136,11 +136,10 @@ def findings(curves: Curves, depths: np.ndarray, ends: Ends) -> tuple[Finding, .
     found = []
     for criterion in CRITERIA:
         value = criterion.value(curves, depths, ends)
-        known = value is not None and not math.isnan(value)
-        holds = known and bool(criterion.compare(value, criterion.threshold))
-        found.append(
-            Finding(criterion.verdict, value if known else None, criterion.threshold, holds)
-        )
+        if value is not None and math.isnan(value):
+            value = None
+        holds = value is not None and bool(criterion.compare(value, criterion.threshold))
+        found.append(Finding(criterion.verdict, value, criterion.threshold, holds))
     return tuple(found)
 
 

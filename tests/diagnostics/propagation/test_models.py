@@ -8,6 +8,7 @@ import pytest
 from keras import layers
 
 from isozoo import Classifier, architecture
+from isozoo.diagnostics.gradients import value_and_jvp
 from isozoo.diagnostics.propagation.models import model_propagation, propagation_cost
 from isozoo.errors import DataError, DiagnosticsError
 
@@ -26,14 +27,6 @@ def shaken(model: keras.Model) -> keras.Model:
     return model
 
 
-def jacobian_times(model: keras.Model, images: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Return the derivative along the noise, by differences in float64."""
-    step = 1e-6
-    there, here = (np.asarray(keras.ops.convert_to_numpy(model(images + sign * step * noise)))
-                   for sign in (1, -1))  # fmt: skip
-    return (there - here) / (2 * step)
-
-
 @pytest.mark.parametrize("family", ["r-isonet", "fixup", "resnet"])
 def test_noise_is_the_derivative_where_no_statistic_is_an_images_own(family):
     model = shaken(Classifier(architecture(f"{family}-8", classes=3), dtype="float64"))
@@ -43,8 +36,8 @@ def test_noise_is_the_derivative_where_no_statistic_is_an_images_own(family):
     images = images[rng.permutation(len(images))]
     deviation = np.sqrt(images.var(axis=(0, 1, 2)).mean())
     noise = deviation * rng.standard_normal(images.shape)
-    expected = jacobian_times(model, images, noise)
-    logits = keras.ops.convert_to_numpy(model(images))
+    values = value_and_jvp(model, [images], [noise])
+    logits, expected = (keras.ops.convert_to_numpy(value) for value in values)
     chi = np.sqrt((expected**2).mean() / ((logits - logits.mean(axis=0)) ** 2).mean())
     np.testing.assert_allclose(found.curve("chi", "output").mean, [chi], rtol=1e-6)
     assert found.curve("chi", "input").mean == pytest.approx([1.0], abs=0.05)
@@ -93,30 +86,39 @@ def test_training_mode_leaves_no_trace_and_uses_the_batch():
     assert np.exp(running.curve("log_nu2", "output").mean).max() > 1.0
 
 
-def test_layers_of_keras_and_layouts_agree():
-    """A channels-first model of plain Keras measures as its channels-last likeness does."""
+def test_layers_of_keras_are_differentiated():
+    inputs = keras.Input((16, 16, 3))
+    x = layers.Conv2D(6, 3, activation="gelu")(inputs)
+    x = layers.MaxPooling2D(2)(x)
+    x = layers.DepthwiseConv2D(3)(keras.ops.pad(x, [(0, 0), (1, 0), (0, 1), (0, 0)]) * 2.0)
+    x = layers.GlobalAveragePooling2D()(layers.ReLU()(x + x))
+    model = keras.Model(inputs, layers.Dense(5, activation="softmax")(x))
+    found = model_propagation(model, pictures(4, 16), repeats=2)
+    assert [name.split("_")[0] for name in found.names] == ["conv2d", "re"]
+    images = pictures(4, 16)[np.random.default_rng([0, 0]).permutation(4)]
+    noise = np.random.default_rng([0, 0])
+    noise.permutation(4)
+    noise = np.sqrt(images.var(axis=(0, 1, 2)).mean()) * noise.standard_normal(images.shape)
+    _, expected = value_and_jvp(
+        keras.Model(inputs, model.layers[-3].output), [images], [noise.astype("float32")]
+    )
+    mu2 = float(keras.ops.mean(expected**2))
+    one = model_propagation(model, pictures(4, 16), repeats=1).curve("log_mu2_noise", "output")
+    np.testing.assert_allclose(np.exp(one.mean[-1]), mu2, rtol=1e-4)
+
+
+def test_both_layouts_measure_the_same():
     found = []
-    for data_format in ("channels_last", "channels_first"):
-        options = {"data_format": data_format, "dtype": "float64"}
-        keras.utils.set_random_seed(3)
-        model = keras.Sequential([
-            keras.Input((16, 16, 3) if data_format == "channels_last" else (3, 16, 16)),
-            layers.Conv2D(6, 3, padding="same", activation="gelu", **options),
-            layers.MaxPooling2D(2, **options),
-            layers.DepthwiseConv2D(3, **options),
-            layers.ReLU(dtype="float64"),
-            layers.GlobalAveragePooling2D(**options),
-            layers.Dense(5, activation="softmax", dtype="float64"),
-        ])  # fmt: skip
-        images = pictures(4, 16).astype("float64")
-        images = images if data_format == "channels_last" else images.transpose(0, 3, 1, 2)
-        try:
-            result = model_propagation(model, images, repeats=1)
-        except DiagnosticsError:
-            pytest.skip("this backend has no channels-first convolutions on this machine")
-        found.append(result)
-    assert len(found[0].depths) == 2
-    np.testing.assert_allclose(*(r.curve("log_nu2", "output").mean for r in found), rtol=1e-9)
+    for axis, data_format in ((-1, "channels_last"), (1, "channels_first")):
+        x = inputs = keras.Input((4, 4, 2) if axis == -1 else (2, 4, 4))
+        x = layers.ZeroPadding2D(1, data_format=data_format)(x)
+        x = layers.ReLU()(layers.GroupNormalization(2, axis=axis)(x))
+        images = np.random.default_rng(4).normal(size=(3, 4, 4, 2)) * [1.0, 5.0]
+        images = images if axis == -1 else images.transpose(0, 3, 1, 2)
+        found.append(model_propagation(keras.Model(inputs, x), images, repeats=1))
+    for measure in ("log_nu2", "log_mu2", "reff_signal"):
+        ours, theirs = (result.curve(measure, "output").mean for result in found)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5)
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -132,7 +134,7 @@ def test_refusals_name_what_they_are_about():
     inputs = keras.Input((4, 4, 2))
     hidden = layers.ReLU()(Opaque(name="opaque")(inputs))
     with pytest.raises(DiagnosticsError, match="opaque, a Opaque, for which there is no rule"):
-        model_propagation(keras.Model(inputs, hidden), np.ones((2, 4, 4, 2)), repeats=1)
+        model_propagation(keras.Model(inputs, hidden), pictures(2, 4)[..., :2], repeats=1)
     with pytest.raises(DiagnosticsError, match="no activation that is known; it has Flatten"):
         model_propagation(keras.Model(inputs, layers.Flatten()(inputs)), np.ones((2, 4, 4, 2)))
     whole = keras.Model(inputs, layers.ReLU()(layers.LayerNormalization((1, 2))(inputs)))
@@ -145,8 +147,8 @@ def test_refusals_name_what_they_are_about():
 
 def test_cost_is_said_before():
     model = Classifier(architecture("r-isonet-8", classes=2))
-    cost = propagation_cost(model, batch=8, repeats=2)
+    cost = propagation_cost(model, pictures(8), repeats=2)
     assert str(cost).startswith("signal and noise through ")
     assert (cost.passes, cost.batch) == (4, 8)
-    # The largest tensors are 32 x 32 x 16, and about four of signal and of noise live together.
+    # The largest tensors are 32 x 32 x 16 float32, some of signal and of noise at once.
     assert 2 * 4 * 8 * 2 * 16384 < cost.bytes < 2 * 4 * 8 * 8 * 16384
