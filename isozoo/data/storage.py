@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tarfile
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from isozoo.data.images import is_image_name
 from isozoo.errors import DataError
 
 _TAR_BLOCK = 512
+Wanted = Callable[[PurePosixPath], bool]
 
 
 class DirectoryStorage:
@@ -18,9 +20,10 @@ class DirectoryStorage:
 
     Args:
         path: The folder.
+        wanted: Says of a relative name whether it counts.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, wanted: Wanted = is_image_name) -> None:
         self.path = path
         self.files: list[PurePosixPath] = []
         """Names of the pictures, relative to the folder, in no order."""
@@ -30,7 +33,7 @@ class DirectoryStorage:
             folders[:] = [name for name in folders if not name.startswith(".")]
             here = PurePosixPath(Path(parent).relative_to(path).as_posix())
             self.folders.update(here / name for name in folders)
-            self.files += [here / name for name in files if is_image_name(here / name)]
+            self.files += [here / name for name in files if wanted(here / name)]
 
     def read(self, name: PurePosixPath) -> bytes:
         """Return the content of one of `files`.
@@ -54,14 +57,16 @@ class TarStorage:
 
     Args:
         path: The tar file.
+        wanted: Says of a name whether it counts.
 
     Raises:
         DataError: It is no uncompressed tar file, is cut short or damaged, names a file outside of
             itself or twice, or holds a link instead of a picture.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, wanted: Wanted = is_image_name) -> None:
         self.path = path
+        self._wanted = wanted
         self.folders: set[PurePosixPath] = set()
         """Names of all folders inside."""
         self._spans: dict[PurePosixPath, _Span] = {}
@@ -103,10 +108,10 @@ class TarStorage:
         self.folders.update(name.parents[:-1])
         if member.isdir() and name.parts:
             self.folders.add(name)
-        elif is_image_name(name):
-            self._add_image(name, member)
+        elif self._wanted(name):
+            self._add_file(name, member)
 
-    def _add_image(self, name: PurePosixPath, member: tarfile.TarInfo) -> None:
+    def _add_file(self, name: PurePosixPath, member: tarfile.TarInfo) -> None:
         if not member.isreg() or member.issparse():
             raise DataError(
                 f"'{name}' in {self.path} is a link or a special file; "
@@ -131,11 +136,12 @@ class TarStorage:
 ImageStorage = DirectoryStorage | TarStorage
 
 
-def open_storage(path: str | os.PathLike[str]) -> ImageStorage:
+def open_storage(path: str | os.PathLike[str], wanted: Wanted = is_image_name) -> ImageStorage:
     """List the pictures in a folder or a tar file.
 
     Args:
         path: The folder or tar file.
+        wanted: Says of a relative name whether it counts.
 
     Returns:
         The storage, which reads single pictures.
@@ -145,7 +151,7 @@ def open_storage(path: str | os.PathLike[str]) -> ImageStorage:
     """
     place = Path(path)
     if place.is_dir():
-        return DirectoryStorage(place)
+        return DirectoryStorage(place, wanted)
     if place.is_file():
-        return TarStorage(place)
+        return TarStorage(place, wanted)
     raise DataError(f"no image folder at {place}: there is no such folder or tar file")
