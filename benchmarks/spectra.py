@@ -1,10 +1,11 @@
 """Whether convolutions stay isometries through training: with the penalty, and without.
 
-    python benchmarks/spectra.py RUNS... --weights r-isonet-18-w32.imagenette resnet-18-w32.imagenette
+    python benchmarks/spectra.py RUNS... --weights NAME...
 
 RUNS are folders that `isozoo reproduce` wrote, with one folder for each run; each network is
-measured as it started, built anew with the run's seed, and as it ended. The summary of every run
-goes to `benchmarks/results/diagnostics/spectra.json`, and for the pictures of `docs/filters.md` the
+measured as it started, built anew with the run's seed, and as it ended. NAMEs are weights of the
+catalog, which are measured alike. The summary of every run goes to
+`benchmarks/results/diagnostics/spectra.json`, and for the pictures of `docs/filters.md` the
 singular values over depth of those of seed 0 that `PICTURED` names.
 """
 
@@ -102,8 +103,10 @@ def main() -> None:
     rows = []
     for run in trained:
         about, both = measured(run)
-        rows.append({"table": run.folder.parents[2].name, **about})
-        print(f"{run.row} seed {run.seed}: {about['before']['rms']:.3g} {about['after']['rms']:.3g}")
+        rows.append(about)
+        print(
+            f"{run.row} seed {run.seed}: {about['before']['rms']:.3g} {about['after']['rms']:.3g}"
+        )
         if run.seed == 0 and run.row in PICTURED:
             record = json.dumps(both.to_json(), allow_nan=False)
             atomic_write(RESULTS / f"spectra-{run.row}.json", record + "\n")

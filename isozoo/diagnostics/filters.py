@@ -13,8 +13,8 @@ from keras import ops
 from isozoo.diagnostics import showing
 from isozoo.diagnostics.cost import Cost
 from isozoo.diagnostics.floors import activation_of, channel_axis
+from isozoo.diagnostics.operators import image_shape
 from isozoo.diagnostics.result import Result
-from isozoo.diagnostics.spectra import image_shape
 from isozoo.diagnostics.taps import graph, stream
 from isozoo.errors import DiagnosticsError
 

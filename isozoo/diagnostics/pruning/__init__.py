@@ -4,5 +4,14 @@ from __future__ import annotations
 
 from isozoo.diagnostics.pruning.choosing import dead_filters, weakest_filters
 from isozoo.diagnostics.pruning.removal import Pruned, prune
+from isozoo.diagnostics.pruning.study import FineTuning, PruningReport, prune_classifier
 
-__all__ = ["Pruned", "dead_filters", "prune", "weakest_filters"]
+__all__ = [
+    "FineTuning",
+    "Pruned",
+    "PruningReport",
+    "dead_filters",
+    "prune",
+    "prune_classifier",
+    "weakest_filters",
+]

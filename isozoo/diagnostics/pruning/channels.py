@@ -45,12 +45,14 @@ class Channels:
     axis: int
     labels: dict[int, Labels] = dataclasses.field(default_factory=dict)
     _parents: list[int] = dataclasses.field(default_factory=list)
+    _makers: list[frozenset[str]] = dataclasses.field(default_factory=list)
     _holders: dict[int, str] = dataclasses.field(default_factory=dict)
 
-    def new(self, count: int) -> Labels:
-        """Return so many labels that there were not before."""
+    def new(self, count: int, maker: str) -> Labels:
+        """Return so many labels that there were not before, and remember who makes them."""
         first = len(self._parents)
         self._parents.extend(range(first, first + count))
+        self._makers.extend([frozenset([maker])] * count)
         return np.arange(first, first + count)
 
     def root(self, label: int) -> int:
@@ -70,16 +72,21 @@ class Channels:
             a, b = self.root(a), self.root(b)
             if a != b:
                 self._parents[b] = a
+                self._makers[a] |= self._makers[b]
                 if (holder := self._holders.pop(b, None)) is not None:
                     self._holders.setdefault(a, holder)
 
+    def makers(self, label: int) -> frozenset[str]:
+        """Return the steps that make channels of a label, several if something ties them."""
+        return self._makers[self.root(label)]
+
     def hold(self, labels: Labels, holder: str) -> None:
-        """Mark labels as not to be removed, and who needs them."""
+        """Mark labels as not to be removed, and say why."""
         for label in labels.tolist():
             self._holders.setdefault(self.root(label), holder)
 
     def holder(self, label: int) -> str | None:
-        """Return what keeps a label from being removed; None if nothing does."""
+        """Return why a label cannot be removed; None if it can."""
         return self._holders.get(self.root(label))
 
 
@@ -102,8 +109,8 @@ def follow(graph: Graph) -> Channels:
     """
     found = Channels(graph, channel_axis(graph))
     for number, symbol in zip(graph.sources, graph.inputs, strict=True):
-        found.labels[number] = found.new(_channels(found, symbol.shape))
-        found.hold(found.labels[number], "the input")
+        found.labels[number] = found.new(_channels(found, symbol.shape), "the input")
+        found.hold(found.labels[number], "it is one of the input")
     called: dict[int, tuple[list[Labels], Labels]] = {}
     for step in graph.steps:
         taken = [found.labels[number] for number in step.inputs]
@@ -115,7 +122,7 @@ def follow(graph: Graph) -> Channels:
         for one, other in zip((*before[0], before[1]), (*taken, made), strict=True):
             found.tie(one, other)
     for number in graph.results:
-        found.hold(found.labels[number], "the output")
+        found.hold(found.labels[number], "it is one of the output")
     return found
 
 
@@ -131,7 +138,7 @@ Rule = Callable[[Channels, Step, list[Labels]], Labels]
 
 def fresh(channels: Channels, step: Step, taken: list[Labels]) -> Labels:
     """Give new labels: each output channel is made from all input channels."""
-    return channels.new(_channels(channels, step.shape))
+    return channels.new(_channels(channels, step.shape), step.name)
 
 
 def alone(channels: Channels, step: Step, taken: list[Labels]) -> Labels:
@@ -141,10 +148,14 @@ def alone(channels: Channels, step: Step, taken: list[Labels]) -> Labels:
 
 def held(channels: Channels, step: Step, taken: list[Labels]) -> Labels:
     """Hold what is taken and made."""
-    made = channels.new(_channels(channels, step.shape))
+    made = fresh(channels, step, taken)
     for labels in (*taken, made):
-        channels.hold(labels, f"{step.name} ({step.kind})")
+        _hold(channels, labels, step, step.kind)
     return made
+
+
+def _hold(channels: Channels, labels: Labels, step: Step, kind: str) -> None:
+    channels.hold(labels, f"channels cannot be followed through {step.name} ({kind})")
 
 
 def tied(channels: Channels, step: Step, taken: list[Labels]) -> Labels:
@@ -165,7 +176,7 @@ def _mixing(channels: Channels, step: Step, taken: list[Labels]) -> Labels:
     made = fresh(channels, step, taken)
     known = activation_of(step)
     if known is not None and known.mixes:
-        channels.hold(made, f"{step.name} ({known.kind})")
+        _hold(channels, made, step, known.kind)
     return made
 
 

@@ -84,8 +84,8 @@ def weakest_filters(
     channels = follow(graph(model))
     scores = _worst(channels, report, SCORES[by], max)
     families: dict[tuple[str, ...], list[int]] = {}
-    for root, names in _makers(channels, report).items():
-        if channels.holder(root) is None and (tied or len(names) == 1):
+    for root, names in _activations(channels, report).items():
+        if channels.holder(root) is None and (tied or len(channels.makers(root)) == 1):
             families.setdefault(names, []).append(root)
     chosen = set()
     for roots in families.values():
@@ -95,7 +95,7 @@ def weakest_filters(
     return _by_name(channels, report, chosen)
 
 
-def _makers(channels: Channels, report: FilterReport) -> dict[int, tuple[str, ...]]:
+def _activations(channels: Channels, report: FilterReport) -> dict[int, tuple[str, ...]]:
     """Return the activations that make the channels of each label."""
     found: dict[int, tuple[str, ...]] = {}
     for row in report.layers:

@@ -120,8 +120,8 @@ def _check(channels: Channels, asked: set[int]) -> None:
             holder = channels.holder(root)
             if root in asked and holder is not None:
                 raise DiagnosticsError(
-                    f"filter {number} of {step.name} cannot be removed: channels cannot be "
-                    f"followed through {holder}, which it is tied to; leave it out"
+                    f"filter {number} of {step.name} cannot be removed, as {holder}; leave it and "
+                    "what it is tied to out"
                 )
         if roots and asked.issuperset(roots):
             raise DiagnosticsError(

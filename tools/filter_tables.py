@@ -1,0 +1,163 @@
+"""What the documents say of convolutions' spectra and of filters; `docs_tables.py` puts it there.
+
+The numbers are from what ``benchmarks/spectra.py`` and ``benchmarks/pruning.py`` wrote to
+``benchmarks/results/diagnostics``.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from tables import table
+
+from isozoo.diagnostics.filters import FilterReport
+from isozoo.diagnostics.pruning import PruningReport
+
+RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results" / "diagnostics"
+NOT_MEASURED = "Not measured yet.\n"
+#: Networks in the order of the table, by the name of their row in `spectra.json`.
+ROWS = {
+    "isonet": "SReLU, Delta and penalty (ISONet-34)",
+    "srelu-delta": "SReLU and Delta, no penalty",
+    "delta-penalty": "Delta and penalty, ReLU",
+    "srelu-penalty": "SReLU and penalty, He's start",
+    "srelu": "SReLU, He's start, no penalty",
+    "vanilla": "ReLU, He's start, no penalty (vanilla)",
+    "resnet": "ResNet-34",
+    "r-isonet-18-w32.imagenette": "`r-isonet-18-w32.imagenette`",
+    "resnet-18-w32.imagenette": "`resnet-18-w32.imagenette`",
+}
+#: The two whose only difference is the penalty, and the weights that were trained for longest.
+WITH, WITHOUT, LONG = "isonet", "srelu-delta", "r-isonet-18-w32.imagenette"
+
+
+def _runs() -> dict[str, list[dict[str, Any]]]:
+    path = RESULTS / "spectra.json"
+    found: dict[str, list[dict[str, Any]]] = {}
+    for run in json.loads(path.read_text("utf-8"))["runs"] if path.is_file() else ():
+        found.setdefault(run["row"], []).append(run)
+    return found
+
+
+def _over_seeds(runs: list[dict[str, Any]], when: str, key: str) -> list[float]:
+    return [run[when][key] for run in runs if run[when][key] is not None]
+
+
+def _spread(values: list[float]) -> str:
+    if len(values) < 2:
+        return f"{values[0]:.3f}" if values else ""
+    return f"{mean(values):.3f} ({min(values):.3f} to {max(values):.3f})"
+
+
+def spectra() -> str:
+    """Return a row for each network: its distance to isometry before and after training."""
+    runs = _runs()
+    if not runs:
+        return NOT_MEASURED
+    head = "network|penalty:|runs:|before:|after:|with strides, before:|after:|smallest:|largest:|top-1:"
+    return table(head, (_row(words, runs[row]) for row, words in ROWS.items() if row in runs))
+
+
+def _row(words: str, runs: list[dict[str, Any]]) -> list[str]:
+    accuracies = [100 * run["top1"] for run in runs]
+    return [
+        words,
+        f"{runs[0]['orthogonality']:g}",
+        str(len(runs)),
+        f"{mean(_over_seeds(runs, 'before', 'rms')):.3f}",
+        _spread(_over_seeds(runs, "after", "rms")),
+        f"{mean(_over_seeds(runs, 'before', 'rms_strided')):.3f}",
+        f"{mean(_over_seeds(runs, 'after', 'rms_strided')):.3f}",
+        f"{min(_over_seeds(runs, 'after', 'smallest')):.3f}",
+        f"{max(_over_seeds(runs, 'after', 'largest')):.2f}",
+        f"{mean(accuracies):.1f} %",
+    ]
+
+
+def verdict() -> str:
+    """Return what the runs say of the claim that the penalty keeps isometry."""
+    runs = _runs()
+    if not {WITH, WITHOUT, LONG} <= runs.keys():
+        return NOT_MEASURED
+    kept, lost = (_over_seeds(runs[row], "after", "rms") for row in (WITH, WITHOUT))
+    apart = max(kept) < min(lost)
+    long = runs[LONG][0]
+    told = (
+        "Every run with the penalty ends nearer to an isometry than every run without."
+        if apart
+        else "The runs with the penalty and those without overlap."
+    )
+    return (
+        f"With the penalty, the distance goes from {mean(_over_seeds(runs[WITH], 'before', 'rms')):.3f} "
+        f"to {mean(kept):.3f} in the mean over seeds; without it, to {mean(lost):.3f}. {told} "
+        f"The penalty's share of this is {100 * (1 - mean(kept) / mean(lost)):.0f} % of the "
+        f"distance. The network that was trained for longest, with {long['orthogonality']:g}, went "
+        f"from {long['before']['rms']:.3f} to {long['after']['rms']:.3f}.\n"
+    )
+
+
+def filters() -> str:
+    """Return what the filters of the measured networks do."""
+    found = [FilterReport.read(path) for path in sorted(RESULTS.glob("filters-*.json"))]
+    if not found:
+        return NOT_MEASURED
+    return table(
+        "network|images:|filters:|dead:|always on:|positions on:|median entropy in bits:",
+        (_filter_row(report) for report in found),
+    )
+
+
+def _filter_row(report: FilterReport) -> list[str]:
+    rows = report.layers
+    count = sum(row.filters for row in rows)
+    entropies = sorted(float(value) for row in rows for value in row.entropy)
+    linear = [int(row.always_on.sum()) for row in rows if row.always_on is not None]
+    on = [float(value) for row in rows if row.on is not None for value in row.on]
+    return [
+        f"`{report.model}`",
+        f"{report.images:,}",
+        f"{count:,}",
+        str(sum(int(row.dead.sum()) for row in rows)),
+        f"{sum(linear):,}",
+        f"{100 * mean(on):.1f} %",
+        f"{entropies[len(entropies) // 2]:.2f}",
+    ]
+
+
+def pruning() -> str:
+    """Return what removing filters cost."""
+    found = [PruningReport.read(path) for path in sorted(RESULTS.glob("pruning-*.json"))]
+    if not found:
+        return NOT_MEASURED
+    return table(
+        "network|removed|parameters left:|multiply-adds left:|top-1 before:|after:|fine-tuned:|"
+        "epochs:|images:",
+        (_pruning_row(report) for report in found),
+    )
+
+
+def _pruning_row(report: PruningReport) -> list[str]:
+    accuracies = [
+        f"{100 * report.accuracies[key]:.1f} %" if key in report.accuracies else ""
+        for key in ("before", "after", "fine-tuned")
+    ]
+    return [
+        f"`{report.model}`",
+        report.chosen,
+        f"{100 * report.parameters[1] / report.parameters[0]:.1f} %",
+        f"{100 * report.multiply_adds[1] / report.multiply_adds[0]:.1f} %",
+        *accuracies,
+        str(report.epochs),
+        f"{report.images:,}",
+    ]
+
+
+REGIONS = {
+    "spectra": spectra,
+    "spectra-verdict": verdict,
+    "filters": filters,
+    "pruning": pruning,
+}
