@@ -99,7 +99,8 @@ def average_precision(
 
     # It prints what it does.
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO()
+        # Its types know only files.
+        truth: Any = COCO()
         truth.dataset = _complete(data.dataset)
         truth.createIndex()
         # Without results, its loader fails.
@@ -107,7 +108,7 @@ def average_precision(
         return {kind: _numbers(truth, found, name) for kind, name in KINDS.items()}
 
 
-def _numbers(truth: Any, found: Any, kind: str) -> dict[str, float | None]:
+def _numbers(truth: Any, found: Any, kind: Any) -> dict[str, float | None]:
     from pycocotools.cocoeval import COCOeval
 
     if found is None:
