@@ -11,9 +11,9 @@ Example:
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from isozoo.lazy import later
 from isozoo.registration import register_with_keras
 
 if TYPE_CHECKING:
@@ -68,18 +68,18 @@ __all__ = [
 ]
 
 _HOME = {
-    "Architecture": "isozoo.models.architecture",
-    "Backbone": "isozoo.models.backbone",
-    "Classifier": "isozoo.models.classifier",
-    "IsozooError": "isozoo.errors",
-    "Prediction": "isozoo.models.classifier",
-    "Preprocessing": "isozoo.data.preprocessing",
-    "architecture": "isozoo.models.architecture",
-    "create": "isozoo.zoo.loading",
-    "info": "isozoo.zoo.catalog",
-    "list_models": "isozoo.zoo.catalog",
-    "load": "isozoo.zoo.loading",
-    "load_backbone": "isozoo.zoo.loading",
+    "Architecture": ".models.architecture",
+    "Backbone": ".models.backbone",
+    "Classifier": ".models.classifier",
+    "IsozooError": ".errors",
+    "Prediction": ".models.classifier",
+    "Preprocessing": ".data.preprocessing",
+    "architecture": ".models.architecture",
+    "create": ".zoo.loading",
+    "info": ".zoo.catalog",
+    "list_models": ".zoo.catalog",
+    "load": ".zoo.loading",
+    "load_backbone": ".zoo.loading",
 }
 _ROOMS = frozenset(
     {
@@ -97,21 +97,6 @@ _ROOMS = frozenset(
     }
 )
 
-
-def __getattr__(name: str) -> Any:
-    """Import the module that holds ``name`` and keep what it holds."""
-    if name in _ROOMS:
-        return importlib.import_module(f"isozoo.{name}")
-    if name not in _HOME:
-        raise AttributeError(f"module 'isozoo' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """List the public names, imported or not."""
-    return sorted({*globals(), *__all__})
-
+__getattr__, __dir__ = later(__name__, _HOME, _ROOMS)
 
 register_with_keras()

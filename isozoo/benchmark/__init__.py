@@ -5,8 +5,9 @@ Importing this package, and comparing, imports neither Keras nor NumPy: the work
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from isozoo.lazy import later
 
 if TYPE_CHECKING:
     from isozoo.benchmark.bars import plot
@@ -16,17 +17,17 @@ if TYPE_CHECKING:
     from isozoo.benchmark.suite import Suite, run_suite
 
 _HOME = {
-    "Comparison": "comparison",
-    "Contender": "contenders",
-    "MEASURES": "measures",
-    "Ratio": "comparison",
-    "Result": "comparison",
-    "Settings": "measures",
-    "Suite": "suite",
-    "VARIANTS": "contenders",
-    "compare": "comparison",
-    "plot": "bars",
-    "run_suite": "suite",
+    "Comparison": ".comparison",
+    "Contender": ".contenders",
+    "MEASURES": ".measures",
+    "Ratio": ".comparison",
+    "Result": ".comparison",
+    "Settings": ".measures",
+    "Suite": ".suite",
+    "VARIANTS": ".contenders",
+    "compare": ".comparison",
+    "plot": ".bars",
+    "run_suite": ".suite",
 }
 
 __all__ = [
@@ -43,12 +44,4 @@ __all__ = [
     "run_suite",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = later(__name__, _HOME)

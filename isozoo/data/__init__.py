@@ -8,8 +8,7 @@ import TensorFlow and Keras.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from isozoo.data.augment import Augment
 from isozoo.data.batches import Share, steps_per_epoch
@@ -18,6 +17,7 @@ from isozoo.data.images import image_paths, open_image
 from isozoo.data.preprocessing import IMAGENET, Preprocessing
 from isozoo.data.samples import InMemoryImages, Samples, cache_images
 from isozoo.data.sources import open_split
+from isozoo.lazy import later
 
 if TYPE_CHECKING:
     from isozoo.data.pipeline import evaluation_dataset as evaluation_dataset
@@ -41,20 +41,10 @@ __all__ = [
 ]
 
 _LATER = {
-    "evaluation_dataset": "isozoo.data.pipeline",
-    "training_dataset": "isozoo.data.pipeline",
-    "evaluation_sequence": "isozoo.data.sequence",
-    "training_sequence": "isozoo.data.sequence",
+    "evaluation_dataset": ".pipeline",
+    "training_dataset": ".pipeline",
+    "evaluation_sequence": ".sequence",
+    "training_sequence": ".sequence",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Import TensorFlow or Keras at the first use of a function that needs them."""
-    if name in _LATER:
-        return getattr(importlib.import_module(_LATER[name]), name)
-    raise AttributeError(f"module 'isozoo.data' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    """Return the names that are there and those that come at their first use."""
-    return sorted({*globals(), *_LATER})
+__getattr__, __dir__ = later(__name__, _LATER)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from isozoo.lazy import later
 
 if TYPE_CHECKING:
     from isozoo.experiments.claims import Noise, Verdict, noise, verdicts
@@ -21,27 +22,27 @@ if TYPE_CHECKING:
     )
 
 _HOME = {
-    "Cell": "table",
-    "CellResult": "results",
-    "Claim": "table",
-    "Column": "table",
-    "Noise": "claims",
-    "Plan": "runner",
-    "Results": "results",
-    "Row": "table",
-    "RunResult": "results",
-    "Scale": "table",
-    "Table": "table",
-    "Verdict": "claims",
-    "collect": "runner",
-    "noise": "claims",
-    "plot": "plots",
-    "read_results": "results",
-    "read_table": "reading",
-    "reproduce": "runner",
-    "table_names": "reading",
-    "verdicts": "claims",
-    "write_recipes": "runner",
+    "Cell": ".table",
+    "CellResult": ".results",
+    "Claim": ".table",
+    "Column": ".table",
+    "Noise": ".claims",
+    "Plan": ".runner",
+    "Results": ".results",
+    "Row": ".table",
+    "RunResult": ".results",
+    "Scale": ".table",
+    "Table": ".table",
+    "Verdict": ".claims",
+    "collect": ".runner",
+    "noise": ".claims",
+    "plot": ".plots",
+    "read_results": ".results",
+    "read_table": ".reading",
+    "reproduce": ".runner",
+    "table_names": ".reading",
+    "verdicts": ".claims",
+    "write_recipes": ".runner",
 }
 
 __all__ = [
@@ -68,12 +69,4 @@ __all__ = [
     "write_recipes",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = later(__name__, _HOME)

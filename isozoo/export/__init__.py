@@ -5,8 +5,9 @@ Importing this package imports neither Keras nor any runtime; each is imported w
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from isozoo.lazy import later
 
 if TYPE_CHECKING:
     from isozoo.export.exported import ExportedClassifier, load_exported
@@ -30,29 +31,17 @@ __all__ = [
 ]
 
 _HOME = {
-    "FORMATS": "formats",
-    "ExportedClassifier": "exported",
-    "Format": "formats",
-    "Sidecar": "sidecar",
-    "check_request": "writing",
-    "export_model": "writing",
-    "is_exported": "sidecar",
-    "load_exported": "exported",
-    "means_export": "opening",
-    "open_classifier": "opening",
-    "read_sidecar": "sidecar",
+    "FORMATS": ".formats",
+    "ExportedClassifier": ".exported",
+    "Format": ".formats",
+    "Sidecar": ".sidecar",
+    "check_request": ".writing",
+    "export_model": ".writing",
+    "is_exported": ".sidecar",
+    "load_exported": ".exported",
+    "means_export": ".opening",
+    "open_classifier": ".opening",
+    "read_sidecar": ".sidecar",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Import the module that holds ``name`` and keep what it holds."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """List the public names, imported or not."""
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = later(__name__, _HOME)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from isozoo.lazy import later
 
 if TYPE_CHECKING:
     from isozoo.training.annealing import CyclicalAnnealing
@@ -18,19 +19,19 @@ if TYPE_CHECKING:
     from isozoo.training.schedules import WarmupMilestones
 
 _HOME = {
-    "CheckpointError": "checkpoint",
-    "CyclicalAnnealing": "annealing",
-    "DivergedError": "divergence",
-    "Evaluation": "evaluation",
-    "Recipe": "recipe",
-    "RunRecord": "runs",
-    "TorchSGD": "optimizers",
-    "TrainingInterrupted": "interrupt",
-    "TrainingRun": "loop",
-    "WarmupMilestones": "schedules",
-    "evaluate": "evaluation",
-    "find_runs": "runs",
-    "train": "loop",
+    "CheckpointError": ".checkpoint",
+    "CyclicalAnnealing": ".annealing",
+    "DivergedError": ".divergence",
+    "Evaluation": ".evaluation",
+    "Recipe": ".recipe",
+    "RunRecord": ".runs",
+    "TorchSGD": ".optimizers",
+    "TrainingInterrupted": ".interrupt",
+    "TrainingRun": ".loop",
+    "WarmupMilestones": ".schedules",
+    "evaluate": ".evaluation",
+    "find_runs": ".runs",
+    "train": ".loop",
 }
 
 __all__ = [
@@ -49,12 +50,4 @@ __all__ = [
     "train",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = later(__name__, _HOME)

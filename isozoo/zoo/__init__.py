@@ -6,8 +6,9 @@ first time they are used (PEP 562).
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from isozoo.lazy import later
 
 if TYPE_CHECKING:
     from isozoo.models.card import card
@@ -32,29 +33,17 @@ __all__ = [
 ]
 
 _HOME = {
-    "Record": "isozoo.zoo.catalog",
+    "Record": ".catalog",
     "card": "isozoo.models.card",
-    "convert_checkpoint": "isozoo.zoo.convert",
-    "convert_release": "isozoo.zoo.convert",
-    "create": "isozoo.zoo.loading",
-    "info": "isozoo.zoo.catalog",
-    "list_models": "isozoo.zoo.catalog",
-    "load": "isozoo.zoo.loading",
-    "load_backbone": "isozoo.zoo.loading",
-    "load_state_dict": "isozoo.zoo.official",
-    "push": "isozoo.zoo.publishing",
+    "convert_checkpoint": ".convert",
+    "convert_release": ".convert",
+    "create": ".loading",
+    "info": ".catalog",
+    "list_models": ".catalog",
+    "load": ".loading",
+    "load_backbone": ".loading",
+    "load_state_dict": ".official",
+    "push": ".publishing",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Import the module that holds ``name`` and keep what it holds."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'isozoo.zoo' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """List the public names, imported or not."""
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = later(__name__, _HOME)
