@@ -13,6 +13,7 @@ from isozoo.cli import (
     benchmark,
     cluster,
     convert,
+    diagnose,
     evaluate,
     export,
     info,
@@ -27,8 +28,8 @@ from isozoo.errors import IsozooError
 from isozoo.training.distribute import leave
 
 COMMANDS = (
-    listing, info, predict, train, cluster, runs, evaluate, reproduce, benchmark, export, convert,
-    push,
+    listing, info, predict, train, cluster, runs, evaluate, diagnose, reproduce, benchmark, export,
+    convert, push,
 )  # fmt: skip
 
 FAILED = 2

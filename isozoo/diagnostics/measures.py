@@ -1,0 +1,201 @@
+"""The measures that can be asked for by name: each a row with its cost and its result."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from isozoo.errors import DiagnosticsError, unknown
+
+if TYPE_CHECKING:
+    from isozoo.diagnostics.cost import Cost
+    from isozoo.diagnostics.result import Result
+    from isozoo.diagnostics.subject import Subject
+
+#: Images whose Jacobians are measured, each a point of its own.
+POINTS = 2
+
+
+class Measure(NamedTuple):
+    """A measure by name.
+
+    Args:
+        about: What it measures, in a few words.
+        home: Module of the result's class, inside of `isozoo.diagnostics`.
+        result: Name of that class.
+        function: Name of the function that measures, in `home` or the module that it names.
+        cost: Name of the function that says what it costs, there too.
+        arguments: The arguments of a subject's measurement.
+        costs: The arguments of its cost.
+        usual: Whether it is measured where no measure is named.
+    """
+
+    about: str
+    home: str
+    result: str
+    function: str
+    cost: str
+    arguments: Callable[[Subject], tuple[Sequence[Any], dict[str, Any]]]
+    costs: Callable[[Subject], Sequence[Any]]
+    usual: bool = False
+
+    def run(self, subject: Subject) -> Result:
+        """Measure a subject."""
+        positional, named = self.arguments(subject)
+        found = _find(self.home, self.function)(*positional, **named)
+        return dataclasses.replace(found, model=subject.label)
+
+    def estimate(self, subject: Subject) -> Cost:
+        """Return what that will cost."""
+        return _find(self.home, self.cost)(*self.costs(subject))
+
+    def read(self, record: Any) -> Result:
+        """Return a result from its record."""
+        return _find(self.home, self.result).from_json(record)
+
+
+def _find(home: str, name: str) -> Any:
+    module, _, attribute = name.rpartition(":")
+    place = f"isozoo.diagnostics.{module or home}"
+    return getattr(importlib.import_module(place), attribute)
+
+
+def _batch(subject: Subject) -> tuple[Any, ...]:
+    return subject.model, subject.images
+
+
+def _labelled(subject: Subject) -> tuple[Any, ...]:
+    return subject.model, subject.images, subject.labels
+
+
+def _side(subject: Subject) -> tuple[int, int]:
+    first = subject.model.data_format == "channels_first"
+    height, width = subject.images.shape[2:] if first else subject.images.shape[1:3]
+    return height, width
+
+
+#: The measures by their names, the cheapest first.
+MEASURES: dict[str, Measure] = {
+    "spectra": Measure(
+        "singular values of every convolution, and its distance to an isometry",
+        "spectra", "Spectra", "spectra", "spectra_cost",
+        lambda s: ((s.model, _side(s), s.label), {}),
+        lambda s: (s.model, _side(s)),
+        usual=True,
+    ),
+    "isometry": Measure(
+        "norms and angles of signals and gradients, unit by unit",
+        "isometry.flow", "Isometry", "measure_isometry", "isometry_cost",
+        lambda s: (_labelled(s), {"training": s.fresh, "label": s.label}),
+        _batch,
+        usual=True,
+    ),
+    "propagation": Measure(
+        "moments, effective ranks and sensitivity of the signal over depth, and a verdict",
+        "propagation.result", "Propagation",
+        "propagation.models:model_propagation", "propagation.models:propagation_cost",
+        lambda s: (_batch(s), {"training": s.fresh}),
+        _batch,
+        usual=True,
+    ),
+    "filters": Measure(
+        "dead and always active filters, and the entropy of the others",
+        "filters", "FilterReport", "filters", "filters_cost",
+        lambda s: (_batch(s), {"label": s.label}),
+        lambda s: (s.model, len(s.images)),
+        usual=True,
+    ),
+    "activations": Measure(
+        "quantiles of what each layer makes",
+        "distributions", "Activations", "activations", "activations_cost",
+        lambda s: (_batch(s), {"training": s.fresh, "label": s.label}),
+        _batch,
+    ),
+    "jacobian": Measure(
+        "largest singular values of the whole network's Jacobian at a picture",
+        "isometry.jacobian", "Jacobian", "measure_jacobian", "jacobian_cost",
+        lambda s: ((s.model, s.images[:POINTS]), {"label": s.label}),
+        lambda s: (s.model, s.images[:POINTS]),
+    ),
+    "smoothness": Measure(
+        "loss and gradient along the gradient",
+        "walks", "Smoothness", "smooth:smoothness", "smooth:smoothness_cost",
+        lambda s: (_labelled(s), {"learning_rate": s.learning_rate, "label": s.label}),
+        _batch,
+    ),
+    "covariate_shift": Measure(
+        "how a layer's gradient changes when the layers before it take their step",
+        "shifts", "CovariateShift", "covariate_shift", "covariate_shift_cost",
+        lambda s: ((s.compiled, s.images, s.labels), {"label": s.label}),
+        _batch,
+    ),
+    "landscape": Measure(
+        "the loss around the weights, in two random directions",
+        "landscapes", "Landscape", "landscape", "landscape_cost",
+        lambda s: (_labelled(s), {"training": s.fresh, "label": s.label}),
+        _batch,
+    ),
+}  # fmt: skip
+
+
+def chosen(names: Iterable[str] | None) -> list[str]:
+    """Return the measures that were asked for, the usual ones if None.
+
+    Args:
+        names: Their names, `"all"` for every one; a hyphen stands for an underscore.
+
+    Raises:
+        UnknownNameError: There is no such measure.
+
+    Example:
+        >>> chosen(["covariate-shift"]), chosen(None)[0]
+        (['covariate_shift'], 'spectra')
+    """
+    if names is None:
+        return [name for name, measure in MEASURES.items() if measure.usual]
+    found = [name.replace("-", "_") for name in names]
+    if "all" in found:
+        return list(MEASURES)
+    for name in found:
+        if name not in MEASURES:
+            raise unknown("measure", name, [*MEASURES, "all"])
+    return list(dict.fromkeys(found))
+
+
+def read_result(path: Any) -> Result:
+    """Return a saved result of whichever measure.
+
+    Args:
+        path: A JSON file that `Result.save` wrote.
+
+    Raises:
+        DiagnosticsError: It holds no result of a measure.
+        UnknownNameError: It holds one of a measure that this isozoo does not know.
+        OSError: It cannot be read.
+    """
+    from isozoo.diagnostics.result import read_record
+
+    record = read_record(path)
+    return MEASURES[chosen([str(record["measure"])])[0]].read(record)
+
+
+def compare(*results: Any) -> Any:
+    """Return results of one measure side by side, such as those before and after training.
+
+    Args:
+        results: Results of one measure that can stand beside others: spectra, isometry, jacobian.
+
+    Raises:
+        DiagnosticsError: They are of different measures, or cannot stand beside others.
+    """
+    first, *others = results
+    names = {result.measure for result in results}
+    if len(names) > 1 or not hasattr(first, "beside"):
+        able = "spectra, isometry or jacobian"
+        raise DiagnosticsError(
+            f"asked to compare results of {', '.join(sorted(names))}; give two of {able}, both of "
+            "one measure"
+        )
+    return first.beside(*others)
