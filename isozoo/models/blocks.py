@@ -292,8 +292,8 @@ class Composer:
             x = self.block(x, arch.stage_widths[number - 1], stride, f"{name}_b{i + 1}")
         if not arch.pooled:
             return x
-        return SymmetricMaxPooling2D(
-            2, 2, 0, data_format=self.data_format, dtype=self.dtype, name=f"{name}_pool"
+        return layers.MaxPooling2D(
+            2, data_format=self.data_format, dtype=self.dtype, name=f"{name}_pool"
         )(x)
 
     def block(self, x, inner: int, stride: int, name: str):

@@ -1,0 +1,329 @@
+"""Does batch normalisation make the loss smoother? VGG with and without it, trained and measured.
+
+The experiment of a public notebook after Santurkar et al.: two networks that differ in batch
+normalisation alone, and of each, while it trains, every measure of smoothness and covariate shift.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import os
+import time
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import keras
+import numpy as np
+
+from isozoo.data import open_split
+from isozoo.data.augment import Augment
+from isozoo.data.batches import steps_per_epoch
+from isozoo.data.labels import labels_of
+from isozoo.data.samples import Samples, cache_images
+from isozoo.data.sequence import evaluation_sequence, training_sequence
+from isozoo.diagnostics.callbacks import (
+    ActivationsCallback,
+    CovariateShiftCallback,
+    DistancesCallback,
+    SmoothnessCallback,
+)
+from isozoo.diagnostics.distributions import Activations
+from isozoo.diagnostics.landscapes import Landscape, landscape
+from isozoo.diagnostics.result import Result
+from isozoo.diagnostics.shifts import CovariateShift
+from isozoo.diagnostics.showing import number, table
+from isozoo.diagnostics.travel import Distances
+from isozoo.diagnostics.walks import Smoothness
+from isozoo.errors import ExperimentError, check_fields, unknown
+from isozoo.models.classifier import Classifier
+from isozoo.training.recipe import Recipe
+from isozoo.training.setup import compile_classifier
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.table import Table
+
+_SCALES = Path(__file__).with_name("vgg.toml")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Scale:
+    """How the study is done.
+
+    Args:
+        about: What is particular to it, in a sentence.
+        dataset: Name of the data set, which `open_split` finds.
+        networks: The network without batch normalisation, and the one with it.
+        every: Training steps between two measurements; the first is at half as many.
+        landscape_points: Points of each side of the landscape.
+        landscape_images: Validation images that it is computed of.
+        recipe: Settings of the recipe but for the network's name.
+    """
+
+    about: str
+    dataset: str
+    networks: tuple[str, str]
+    every: int
+    landscape_points: int
+    landscape_images: int
+    recipe: Mapping[str, Any]
+
+    def recipe_of(self, network: str) -> Recipe:
+        """Return the recipe of one of the networks.
+
+        Example:
+            >>> scales()["notebook"].recipe_of("vgg-bn-13").optimizer.learning_rate
+            0.035
+        """
+        settings = copy.deepcopy(dict(self.recipe))
+        settings["model"] = {**settings.get("model", {}), "name": network}
+        return Recipe.from_dict(settings)
+
+
+def scales() -> dict[str, Scale]:
+    """Return the scales of the study by name.
+
+    Example:
+        >>> list(scales())
+        ['notebook', 'small']
+    """
+    found = {}
+    for name, fields in tomllib.loads(_SCALES.read_text("utf-8")).items():
+        check_fields(Scale, fields, f"vgg.toml, {name}", ExperimentError)
+        found[name] = Scale(**{**fields, "networks": tuple(fields["networks"])})
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """What was measured of one network.
+
+    Args:
+        network: Its name.
+        parameters: Number of its trained values.
+        loss: Training loss of each epoch.
+        accuracy: Validation accuracy in [0, 1] after each epoch.
+        seconds: Time that training and measuring took of one processor.
+        exact: Smoothness by the definitions.
+        notebook: Smoothness as the notebook measures it.
+        shift: Covariate shift by the definition.
+        shift_notebook: Covariate shift as the notebook measures it.
+        activations: What the layers were given.
+        distances: How far the kernels went.
+        landscape: The loss around the trained network.
+    """
+
+    network: str
+    parameters: int
+    loss: tuple[float, ...]
+    accuracy: tuple[float, ...]
+    seconds: float
+    exact: Smoothness
+    notebook: Smoothness
+    shift: CovariateShift
+    shift_notebook: CovariateShift
+    activations: Activations
+    distances: Distances
+    landscape: Landscape
+
+
+#: What is compared: name, whether less is smoother, and the number of one network.
+COMPARED: tuple[tuple[str, bool, Callable[[Measured], float]], ...] = (
+    ("width of the loss range", True, lambda m: _width(m.exact)),
+    ("largest difference of gradients", True, lambda m: m.exact.predictiveness[:, 1].mean()),
+    ("the same by the gradient's norm", True, lambda m: _relative(m.exact)),
+    ("effective beta-smoothness", True, lambda m: m.exact.beta.mean()),
+    ("width of the loss range, notebook", True, lambda m: _width(m.notebook)),
+    ("largest difference of gradients, notebook", True, lambda m: m.notebook.beta.mean()),
+    ("covariate shift, L2", True, lambda m: _later(m.shift.l2)),
+    ("covariate shift, cosine", False, lambda m: _later(m.shift.cosine)),
+    ("covariate shift, L2, notebook", True, lambda m: _later(m.shift_notebook.l2)),
+    ("covariate shift, cosine, notebook", False, lambda m: _later(m.shift_notebook.cosine)),
+    ("drift of what layers are given", True, lambda m: float(np.nanmean(m.activations.drift))),
+    ("relative distance from the start", True, lambda m: m.distances.relative[-1].mean()),
+    ("rise of the landscape at 1/2", True, lambda m: m.landscape.rise(0.5)),
+)
+
+
+def _width(found: Smoothness) -> float:
+    return float(np.ptp(found.loss_range, axis=1).mean())
+
+
+def _relative(found: Smoothness) -> float:
+    return float((found.predictiveness[:, 1] / found.gradient_norm).mean())
+
+
+def _later(values: np.ndarray) -> float:
+    """Return the mean over all layers but the first, which has none before it."""
+    return float(np.nanmean(values[:, 1:]))
+
+
+@dataclasses.dataclass(frozen=True)
+class Study(Result):
+    """What was measured of both networks.
+
+    Args:
+        model: The two names.
+        scale: Name of the scale.
+        dataset: What the images were.
+        images: Training images.
+        plain: The network without batch normalisation.
+        normalised: The one with it.
+    """
+
+    measure: ClassVar[str] = "vgg"
+
+    scale: str
+    dataset: str
+    images: int
+    plain: Measured
+    normalised: Measured
+
+    def compared(self) -> list[tuple[str, float, float, bool]]:
+        """Return each measure's name, both means, and whether batch normalisation is smoother."""
+        found = []
+        for name, less, number_of in COMPARED:
+            plain, normalised = (float(number_of(m)) for m in (self.plain, self.normalised))
+            found.append((name, plain, normalised, (normalised < plain) == less))
+        return found
+
+    def table(self) -> Table:
+        """Return both means of each measure, and which network is smoother by it."""
+        right = ("PLAIN", "BN")
+        shown = table("MEASURE", *right, "SMOOTHER", right=right, title=f"{self.model}: means")
+        pairs = [f"{100 * m.accuracy[-1]:.1f} %" for m in (self.plain, self.normalised)]
+        shown.add_row("validation accuracy", *pairs, "")
+        for name, plain, normalised, smoother in self.compared():
+            shown.add_row(name, number(plain), number(normalised), "BN" if smoother else "plain")
+        return shown
+
+    def plot(self) -> Figure:
+        """Return a panel for each measure, with both networks in it."""
+        from isozoo.experiments.vgg_plot import draw_study
+
+        return draw_study(self)
+
+
+def vgg_study(
+    data: str | os.PathLike[str] | Mapping[str, Samples] | None = None,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    scale: str = "small",
+    told: Callable[[Measured], None] = lambda measured: None,
+) -> Study:
+    """Train VGG without and with batch normalisation, and measure both while they train.
+
+    Args:
+        data: Images, as `isozoo.training.train` takes them; the scale's data set if None.
+        out: Folder for `vgg.json` and `vgg.png`; nothing is written for None.
+        scale: `"small"`, minutes on a processor; or `"notebook"`, hours on one.
+        told: Called after each network.
+
+    Returns:
+        What was measured.
+
+    Raises:
+        UnknownNameError: There is no such scale.
+        DataError: The data are not there, or fewer than a batch.
+        MissingExtraError: Matplotlib, with `out`, or TensorFlow Datasets is not installed.
+
+    Reference:
+        Santurkar et al., "How Does Batch Normalization Help Optimization?", NeurIPS 2018.
+    """
+    known = scales()
+    if scale not in known:
+        raise unknown("scale", scale, known)
+    chosen = known[scale]
+    given = chosen.dataset if data is None else data
+    samples = {
+        split: given[split] if isinstance(given, Mapping) else open_split(given, split)
+        for split in ("train", "val")
+    }
+    measured = []
+    for network in chosen.networks:
+        measured.append(measure(chosen, network, samples))
+        told(measured[-1])
+    study = Study(
+        model=" and ".join(chosen.networks),
+        scale=scale,
+        dataset=chosen.dataset if isinstance(given, Mapping) else Path(given).name,
+        images=len(samples["train"]),
+        plain=measured[0],
+        normalised=measured[1],
+    )
+    if out is not None:
+        study.save(out)
+    return study
+
+
+def measure(scale: Scale, network: str, samples: Mapping[str, Samples]) -> Measured:
+    """Train one network and measure it on the batches that it is about to train on.
+
+    Args:
+        scale: How.
+        network: Its name.
+        samples: Images under the keys `train` and `val`.
+    """
+    began = time.process_time()
+    recipe = scale.recipe_of(network)
+    training, validation = samples["train"], samples["val"]
+    if recipe.cache is not None:
+        training = cache_images(training, recipe.cache)
+    steps = steps_per_epoch(training, recipe.batch_size)
+    keras.utils.set_random_seed(recipe.seed)
+    model = Classifier(
+        recipe.architecture(len(training.classes)),
+        labels=labels_of(training.classes),
+        preprocessing=recipe.preparation(),
+        data_format="channels_last",
+        name=network,
+    )
+    compile_classifier(model, recipe, steps)
+
+    def batches() -> Any:
+        (size,) = {phase.size for phase in recipe.phases}
+        augment: Augment = recipe.augmentation(size)
+        return training_sequence(
+            training, preprocessing=recipe.preparation(), augment=augment,
+            batch_size=recipe.batch_size, seed=recipe.seed, epochs=range(recipe.epochs),
+        )  # fmt: skip
+
+    watched = batches()
+    at = range(scale.every // 2, recipe.epochs * steps, scale.every)
+    watch: dict[str, Any] = {
+        "exact": SmoothnessCallback(at, watched.__getitem__),
+        "notebook": SmoothnessCallback(at, watched.__getitem__, "notebook"),
+        "shift": CovariateShiftCallback(at, watched.__getitem__),
+        "shift_notebook": CovariateShiftCallback(at, watched.__getitem__, {"variant": "notebook"}),
+        "activations": ActivationsCallback(at, watched.__getitem__),
+        "distances": DistancesCallback(),
+    }
+    proof = evaluation_sequence(validation, recipe.preparation(), recipe.batch_size, cache=True)
+    history = model.fit(
+        batches(), epochs=recipe.epochs, steps_per_epoch=steps, validation_data=proof,
+        callbacks=list(watch.values()), shuffle=False, verbose=0,
+    ).history  # fmt: skip
+    images, labels = _first(proof, scale.landscape_images)
+    return Measured(
+        network=network,
+        parameters=sum(int(np.prod(v.shape)) for v in model.trainable_variables),
+        loss=tuple(history["loss"]),
+        accuracy=tuple(history["val_accuracy"]),
+        landscape=landscape(model, images, labels, points=scale.landscape_points),
+        **{name: callback.result() for name, callback in watch.items()},
+        seconds=round(time.process_time() - began, 1),
+    )
+
+
+def _first(batches: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first images and labels of batches as one."""
+    images, labels, found = [], [], 0
+    for i in range(len(batches)):
+        if found < count:
+            images.append(batches[i][0])
+            labels.append(batches[i][1])
+            found += len(labels[-1])
+    return np.concatenate(images)[:count], np.concatenate(labels)[:count]
