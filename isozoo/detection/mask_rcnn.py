@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
+from isozoo.data.labels import distinct_labels
+from isozoo.data.pictures import pictures_of
+from isozoo.data.preprocessing import IMAGENET, Preprocessing
 from isozoo.detection.anchors import anchors
 from isozoo.detection.boxes import decode
+from isozoo.detection.detecting import Found, detections, named
 from isozoo.detection.heads import box_head, mask_head, of_boxes
 from isozoo.detection.losses import box_losses, mask_loss, of_class, proposal_losses
 from isozoo.detection.proposals import ProposalHead, Proposals, Scored, clip, propose
 from isozoo.detection.pyramid import LEVELS, feature_pyramid
 from isozoo.detection.roi_align import roi_align
+from isozoo.detection.scaling import Scaling
 from isozoo.detection.settings import DetectionSettings
 from isozoo.detection.suppression import suppress
 from isozoo.detection.targets import Objects, box_targets, mask_targets, proposal_targets
+from isozoo.models.adapting import split_classes
 from isozoo.models.backbone import Backbone
+from isozoo.models.predictions import as_list
 
 LOSSES = ("objectness", "proposal_offsets", "classes", "box_offsets", "masks")
 #: Sides of images have to be multiples of this.
@@ -32,8 +40,11 @@ class MaskRCNN(keras.Model):
 
     Args:
         backbone: The encoder, with stages of strides 4 to 32, channels last.
-        classes: Number of classes.
-        settings: Everything else, or a mapping of it; detectron2's values by default.
+        classes: Names of the classes, distinct, or their number.
+        settings: What decides the rest of the network, or a mapping of it; detectron2's values by
+            default.
+        preprocessing: Whose mean and deviation pictures are normalised by.
+        scaling: How large pictures become, or a mapping of it.
 
     Call arguments:
         inputs: Preprocessed images `(batch, height, width, channels)`, sides multiples of 32, or a
@@ -67,27 +78,37 @@ class MaskRCNN(keras.Model):
     def __init__(
         self,
         backbone: Backbone,
-        classes: int,
+        classes: int | Sequence[str],
         settings: DetectionSettings | Mapping[str, Any] | None = None,
         *,
+        preprocessing: Preprocessing | Mapping[str, Any] = IMAGENET,
+        scaling: Scaling | Mapping[str, Any] | None = None,
         name: str | None = None,
     ):
         super().__init__(name=name or "mask_rcnn")
-        if classes < 1:
-            raise ValueError(f"classes must be at least 1, got {classes}")
+        count, labels = split_classes(classes)
+        if count < 1:
+            raise ValueError(f"classes must be at least 1, got {count}")
         if not isinstance(settings, DetectionSettings):
             settings = DetectionSettings.from_dict(settings or {})
+        if not isinstance(preprocessing, Preprocessing):
+            preprocessing = Preprocessing.from_dict(preprocessing)
+        if not isinstance(scaling, Scaling):
+            scaling = Scaling(**scaling or {})
         self.dtype_policy = policy = backbone.dtype_policy
         self.backbone = backbone
-        self.classes = classes
+        self.classes = count
+        self.labels = distinct_labels(labels or [str(number) for number in range(count)])
         self.settings = settings
+        self.preprocessing = preprocessing
+        self.scaling = scaling
         self.pyramid = feature_pyramid(backbone, settings.channels)
         self.proposal_head = ProposalHead(
             settings.channels, len(settings.anchor_ratios), dtype=policy, name="proposal_head"
         )
         self.proposal_head.build({level: x.shape for level, x in self.pyramid.output.items()})
-        self.box_head = box_head(classes, settings, policy)
-        self.mask_head = mask_head(classes, settings, policy)
+        self.box_head = box_head(count, settings, policy)
+        self.mask_head = mask_head(count, settings, policy)
         self.seed = keras.random.SeedGenerator()
         self.loss_means = [keras.metrics.Mean(name=name) for name in LOSSES]
         self.built = True
@@ -191,6 +212,30 @@ class MaskRCNN(keras.Model):
         own = ops.take_along_axis(logits, labels[..., None, None, None], axis=2)
         return ops.sigmoid(ops.squeeze(own, axis=2))
 
+    def detect(self, images: Any) -> list[list[Found]]:
+        """Find objects in pictures, preprocessing included.
+
+        Args:
+            images: One picture or a sequence of them, as for `Classifier.classify`.
+
+        Returns:
+            For each picture, its objects as `Found(label, score, box, mask)`, the most probable
+            first; boxes and masks are in the picture's own pixels.
+
+        Raises:
+            ImageError: A picture cannot be read; the message names it.
+            WeightsError: The network's answer is not finite.
+        """
+        channels = self.preprocessing.channels
+        pictures = [
+            np.dstack([np.asarray(part) for part in pictures_of(image, channels)])
+            for image in as_list(images)
+        ]
+        return [
+            named(found, pixels.shape[:2], self.labels)
+            for pixels, found in zip(pictures, detections(self, pictures), strict=True)
+        ]
+
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict:
         """Return the means of the losses so far."""
         for mean in self.loss_means:
@@ -203,8 +248,10 @@ class MaskRCNN(keras.Model):
         return {
             "name": self.name,
             "backbone": keras.saving.serialize_keras_object(self.backbone),
-            "classes": self.classes,
+            "classes": list(self.labels),
             "settings": dataclasses.asdict(self.settings),
+            "preprocessing": self.preprocessing.to_dict(),
+            "scaling": dataclasses.asdict(self.scaling),
         }
 
     @classmethod

@@ -7,10 +7,13 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from PIL import Image
 
 import isozoo
 from isozoo.detection.mask_rcnn import LOSSES, MaskRCNN
+from isozoo.detection.scaling import Scaling
 from isozoo.detection.settings import DetectionSettings, Overlap
+from isozoo.errors import WeightsError
 
 SMALL = DetectionSettings(
     channels=16, box_units=32, 
@@ -141,3 +144,37 @@ def test_it_learns_squares_and_discs(tmp_path):
     again = keras.saving.load_model(path)
     for one, other in zip(model.weights, again.weights, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_pictures_of_any_size_are_looked_at_in_their_own_pixels():
+    keras.utils.set_random_seed(1)
+    model = MaskRCNN(
+        isozoo.create("resnet-18-w32").backbone, ["square", "disc"], SMALL,
+        scaling=Scaling(64, 96),
+    )  # fmt: skip
+    grey = Image.new("L", (300, 200), 90)
+    (found,), (wide, high) = model.detect(grey), model.detect([grey, grey.rotate(90, expand=True)])
+    assert len(found) == len(wide) > 0
+    for one, other in zip(found, wide, strict=True):
+        assert one.box == other.box
+        assert one.label in ("square", "disc")
+        assert one.mask.shape == (200, 300)
+        left, top, right, bottom = one.box
+        assert 0 <= left < right <= 300.01
+        assert 0 <= top < bottom <= 200.01
+    assert all(one.mask.shape == (300, 200) for one in high)
+
+
+def test_a_network_that_is_broken_finds_nothing_silently(model):
+    broken = MaskRCNN(isozoo.create("resnet-18-w32").backbone, 2, SMALL, scaling=Scaling(32, 32))
+    broken.mask_head.get_layer("mask_logits").bias.assign([np.nan, np.nan])
+    with pytest.raises(WeightsError, match="answer is not finite, so no object can be told"):
+        broken.detect(Image.new("RGB", (40, 40)))
+
+
+def test_a_configuration_builds_the_same_network(model):
+    again = MaskRCNN.from_config(model.get_config())
+    assert again.labels == model.labels == ("0", "1")
+    assert (again.settings, again.scaling) == (model.settings, model.scaling)
+    shapes = [[weight.shape for weight in one.weights] for one in (again, model)]
+    assert shapes[0] == shapes[1]
