@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from keras import ops
@@ -13,8 +13,16 @@ from isozoo.detection.pasting import paste
 from isozoo.detection.scaling import Scaling, filled
 from isozoo.errors import WeightsError
 
-if TYPE_CHECKING:
-    from isozoo.detection.mask_rcnn import MaskRCNN
+
+class Detector(Protocol):
+    """What finds objects: a `MaskRCNN`."""
+
+    preprocessing: Any
+    scaling: Any
+
+    def __call__(self, inputs: dict[str, Any], /) -> dict[str, Any]:
+        """Return what is found in preprocessed images."""
+        ...
 
 
 class Found(NamedTuple):
@@ -34,7 +42,7 @@ class Found(NamedTuple):
 
 
 def detections(
-    model: MaskRCNN, pictures: Iterable[np.ndarray], scaling: Scaling | None = None
+    model: Detector, pictures: Iterable[np.ndarray], scaling: Scaling | None = None
 ) -> Iterator[Detections]:
     """Yield what a network finds in pictures, one after another.
 
