@@ -54,11 +54,11 @@ def detections(
     Raises:
         WeightsError: The network's answer is not finite.
     """
-    scaling = scaling or model.scaling
+    used: Scaling = scaling or model.scaling
     for pixels in pictures:
         height, width = pixels.shape[:2]
-        scaled, _ = scaling.scaled(pixels)
-        image = filled(model.preprocessing.normalize(scaled), scaling.shape(height, width))
+        scaled, _ = used.scaled(pixels)
+        image = filled(model.preprocessing.normalize(scaled), used.shape(height, width))
         inputs = {"images": image[None], "sides": np.array([scaled.shape[:2]], np.float32)}
         answer = {name: value[0] for name, value in _numpy(model(inputs)).items()}
         valid = answer["valid"]
