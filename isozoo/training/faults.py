@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
-from isozoo.training.checkpoint import assign, random_states, values_of
+from isozoo.training.checkpoint import assign, values_of
+from isozoo.training.distribute.strategy import Strategy
 
 
 class Fault(NamedTuple):
@@ -23,32 +26,78 @@ def is_finite(value: Any) -> bool:
     return bool(ops.all(ops.isfinite(value)))
 
 
-def outputs(parts: Sequence[keras.Model], images: Any, training: bool = True) -> dict[str, Any]:
-    """Return the output of each layer, in the order of computation.
+@contextlib.contextmanager
+def restored(strategy: Strategy, variables: Sequence[Any]) -> Iterator[None]:
+    """Return a context after which each replica's copy of some variables is what it was before."""
+    copies = strategy.copies(variables)
+    values = values_of(copies)
+    yield
+    assign(copies, values)
+
+
+class Output(NamedTuple):
+    """What all replicas know of a layer's output.
+
+    Args:
+        bad: Replicas whose output has a NaN or an infinity.
+        square: Sum over the replicas of the mean of the squares.
+    """
+
+    bad: float
+    square: float
+
+
+def outputs(
+    parts: Sequence[keras.Model], images: Any, strategy: Strategy, training: bool = True
+) -> dict[str, Output]:
+    """Return what is known of the output of each layer, in the order of computation.
+
+    The network computes it as in a step; its variables are then as they were.
 
     Args:
         parts: Functional models, each taking what the one before it returns.
-        images: The first one's input.
+        images: The first one's input, as the strategy's replicas get it.
+        strategy: Who computes.
         training: Whether in training mode.
 
     Returns:
-        Tensors by the layer's name. The states of random generators are as they were.
+        By the layer's name.
     """
-    states = [v for part in parts for v in random_states(part)]
-    before, found = values_of(states), {}
-    for part in parts:
-        layers = [layer for layer in part.layers if not isinstance(layer, keras.layers.InputLayer)]
-        probe = keras.Model(part.input, [[layer.output for layer in layers], part.output])
-        values, images = probe(images, training=training)
-        found |= dict(zip((layer.name for layer in layers), values, strict=True))
-    assign(states, before)
-    return found
+    of_parts = [
+        [layer for layer in part.layers if not isinstance(layer, keras.layers.InputLayer)]
+        for part in parts
+    ]
+    probes = [
+        keras.Model(part.input, [[layer.output for layer in layers], part.output])
+        for part, layers in zip(parts, of_parts, strict=True)
+    ]
+
+    def look(images: Any) -> Any:
+        found = []
+        for probe in probes:
+            values, images = probe(images, training=training)
+            found += [_known(value) for value in values]
+        return ops.stack(found)
+
+    with restored(strategy, [v for part in parts for v in part.non_trainable_variables]):
+        found = ops.convert_to_numpy(strategy.sum_of(look, images)).tolist()
+    names = [layer.name for layers in of_parts for layer in layers]
+    return {name: Output(*known) for name, known in zip(names, found, strict=True)}
 
 
-def bad_output(parts: Sequence[keras.Model], images: Any, training: bool = True) -> Fault | None:
-    """Return the first layer whose output is not finite."""
-    for name, value in outputs(parts, images, training).items():
-        if not is_finite(value):
+def _known(value: Any) -> Any:
+    """Return an `Output` as a tensor, of one replica."""
+    bad = ops.logical_not(ops.all(ops.isfinite(value)))
+    square = ops.mean(ops.square(ops.cast(value, "float32")))
+    return ops.stack([ops.cast(bad, "float32"), square])
+
+
+def bad_output(
+    parts: Sequence[keras.Model], images: Any, strategy: Strategy, training: bool = True
+) -> Fault | None:
+    """Return the first layer whose output is not finite; the arguments are those of `outputs`."""
+    for name, output in outputs(parts, images, strategy, training).items():
+        if output.bad:
             return Fault(name, f"first in the activations of {name}")
     return None
 
@@ -96,23 +145,22 @@ def bad_gradient(model: keras.Model, step: Callable[[], object]) -> Fault | None
     return Fault(layers[-1], f"first in the gradients of {layers[-1]}") if layers else None
 
 
-def grown_most(parts: Sequence[keras.Model], good: Sequence[keras.Model], images: Any) -> Fault:
-    """Return the layer whose output grew most against a good state of the same network."""
-    now, then = (_sizes(state, images) for state in (parts, good))
-    growth = {name: now[name] / size for name, size in then.items() if size > 0}
+def grown_most(
+    parts: Sequence[keras.Model], good: Sequence[keras.Model], images: Any, strategy: Strategy
+) -> Fault:
+    """Return the layer whose output grew most against a good state of the same network.
+
+    The size of an output is its root mean square over all replicas.
+    """
+    now, then = (outputs(state, images, strategy) for state in (parts, good))
+    growth = {
+        name: math.sqrt(now[name].square / was.square) for name, was in then.items() if was.square
+    }
     worst = max(growth, key=lambda name: growth[name])
     return Fault(
         worst,
         f"the activations of {worst} grew most since the last good state, {growth[worst]:.3g}x",
     )
-
-
-def _sizes(parts: Sequence[keras.Model], images: Any) -> dict[str, float]:
-    """Return the root mean square of each layer's output."""
-    return {
-        name: float(ops.sqrt(ops.mean(ops.square(ops.cast(value, "float32")))))
-        for name, value in outputs(parts, images).items()
-    }
 
 
 def _layer(variable: Any) -> str:

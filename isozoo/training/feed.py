@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator
 from typing import Any
-
-import numpy as np
 
 from isozoo.data.batches import WHOLE, Share, steps_per_epoch
 from isozoo.data.damage import ReplacedImages
@@ -68,13 +65,13 @@ class Feed:
 
     def training_batches(self, epochs: range, size: int, first: int) -> Any:
         """Return the batches of epochs, from a step of the first on, for all replicas."""
-        return self.strategy.share(self._training(epochs, size, first, self._share))
+        return self.strategy.share(self._training(epochs, size, first))
 
     @property
     def _share(self) -> Share:
         return Share(self.strategy.index, self.strategy.workers)
 
-    def _training(self, epochs: range, size: int, first: int, share: Share = WHOLE) -> Any:
+    def _training(self, epochs: range, size: int, first: int) -> Any:
         return streams().training(
             self._images,
             preprocessing=self.plan.preparation(),
@@ -83,7 +80,7 @@ class Feed:
             seed=self.plan.seed,
             epochs=epochs,
             start_step=first,
-            share=share,
+            share=self._share,
         )
 
     def damaged(self) -> list[int]:
@@ -100,11 +97,9 @@ class Feed:
         """Return the image size of an epoch."""
         return next(size for epochs, size in self.plan.phase_ranges() if epoch in epochs)
 
-    def parts(self, steps_done: int) -> Iterator[np.ndarray]:
-        """Yield the images of the step after a number of steps, as many at once as a replica has.
-
-        All of the global batch, on every worker.
-        """
+    def images(self, steps_done: int) -> Any:
+        """Return the images of the step after a number of steps, as its replicas get them."""
         epoch, step = Position.of(steps_done, self.steps)
-        images, _ = next(iter(self._training(range(epoch, epoch + 1), self.size(epoch), step)))
-        yield from np.split(np.asarray(images), self.strategy.replicas)
+        batches = self.training_batches(range(epoch, epoch + 1), self.size(epoch), step)
+        images, _ = next(iter(batches))
+        return images

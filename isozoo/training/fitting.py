@@ -108,7 +108,7 @@ class Fitting:
                 except Divergence as divergence:
                     newest = self.strategy.decide(self.checkpoints.newest)
                     newest, rollbacks = self._roll_back(divergence, newest, rollbacks)
-                self.stop.poll("a rollback")
+                self.stop.poll_together("a rollback", self.strategy)
 
     def _left(self) -> tuple[Checkpoint | None, Rollbacks]:
         """Return where an earlier process got to."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 import numpy as np
@@ -17,6 +17,9 @@ from isozoo.training.distribute.strategy import Strategy
 from isozoo.training.divergence import Divergence
 from isozoo.training.faults import bad_weight
 from isozoo.training.interrupt import StopRequest, TrainingInterrupted
+
+#: What a run was stopped by, told by the workers that got no signal themselves.
+ANOTHER = "a signal to another worker"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,12 +40,25 @@ class Stop:
         Args:
             doing: What is interrupted, such as `"the last measurement"`.
         """
-        if not self.request.signal:
-            return
+        if self.request.signal:
+            self._end(doing, self.request.signal)
+
+    def poll_together(self, doing: str, workers: Strategy) -> None:
+        """Raise `TrainingInterrupted` on all workers if a signal has come to any; all ask at once.
+
+        Args:
+            doing: What is interrupted.
+            workers: The workers.
+        """
+        (asked,) = workers.agree(bool(self.request.signal))
+        if asked:
+            self._end(doing, self.request.signal or ANOTHER)
+
+    def _end(self, doing: str, signal: str) -> NoReturn:
         folder = next(reversed(self.checkpoints.folders()), None)
         kept = f"the last checkpoint is {folder}" if folder else "there was nothing to save yet"
         raise TrainingInterrupted(
-            f"stopped by {self.request.signal} during {doing}; {kept}: repeat the command with "
+            f"stopped by {signal} during {doing}; {kept}: repeat the command with "
             "--resume to go on",
             folder,
         )
@@ -214,7 +230,7 @@ class Saver(keras.callbacks.Callback):
         )
         self._saved = time.monotonic()
         if asked:
-            signal = self.request.signal or "a signal to another worker"
+            signal = self.request.signal or ANOTHER
             raise TrainingInterrupted(
                 f"stopped by {signal} after {position}; everything up to there is in "
                 f"{folder}: repeat the command with --resume to go on",

@@ -105,14 +105,14 @@ def parts() -> list[keras.Model]:
 def test_the_first_layer_with_a_bad_output(parts):
     images = np.ones((3, 2), "float32")
     states = [np.array(v) for v in parts[0].non_trainable_variables]
-    assert bad_output(parts, images) is None
+    assert bad_output(parts, images, Strategy()) is None
     for before, now in zip(states, parts[0].non_trainable_variables, strict=True):
         np.testing.assert_array_equal(before, now)
     parts[1].get_layer("second").bias.assign([math.nan])
-    fault = bad_output(parts, images)
+    fault = bad_output(parts, images, Strategy())
     assert fault == ("second", "first in the activations of second")
     parts[0].get_layer("first").kernel.assign(np.full((2, 2), 3e38))
-    assert bad_output(parts, images).layer == "first"
+    assert bad_output(parts, images, Strategy()).layer == "first"
 
 
 def test_the_layer_that_grew_most(parts):
@@ -120,7 +120,7 @@ def test_the_layer_that_grew_most(parts):
     for one, other in zip(good, parts, strict=True):
         one.set_weights(other.get_weights())
     parts[1].get_layer("second").bias.assign([100.0])
-    fault = grown_most(parts, good, np.ones((64, 2), "float32"))
+    fault = grown_most(parts, good, np.ones((64, 2), "float32"), Strategy())
     assert fault.layer == "second"
     assert "the activations of second grew most since the last good state" in fault.text
 
@@ -267,7 +267,7 @@ def test_a_signal_is_not_forgotten_over_a_rollback(fitting):
 
 def test_a_signal_while_images_are_cached(fitting):
     fitting.stop.request.signal = "SIGTERM"
-    for read in (lambda: fitting.feed.validation_batches, lambda: next(fitting.feed.parts(0))):
+    for read in (lambda: fitting.feed.validation_batches, lambda: fitting.feed.images(0)):
         with pytest.raises(TrainingInterrupted, match="SIGTERM during the first reading"):
             read()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -92,6 +92,15 @@ class JaxStrategy(Strategy):
                 f"worker {self.index} lost another of the {self.workers} ({reason}); start all of "
                 "them again with --resume"
             ) from error
+
+    def sum_of(self, function: Callable[[Any], Any], images: Any) -> Any:
+        """Call the function once, on the rows of all processes as one array."""
+        import jax  # pyright: ignore[reportMissingImports]
+
+        mesh = jax.sharding.Mesh(np.array(jax.devices()), ("batch",))
+        rows = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("batch"))
+        with self.scope():
+            return function(jax.make_array_from_process_local_data(rows, np.asarray(images)))
 
     def padded(self, batches: Any, batch_size: int, images: int) -> tuple[Any, int | None]:
         """Fill up the last batch with images of no weight, as its rows have to divide."""

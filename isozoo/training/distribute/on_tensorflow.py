@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -116,9 +116,23 @@ class TensorFlowStrategy(Strategy):
         """Move the seeds apart; the first replica keeps its own, which checkpoints hold."""
         for state in states:
             seed, drawn = keras.ops.convert_to_numpy(state).tolist()
-            copies = self._strategy.experimental_local_results(state.value)
-            for number, copy in enumerate(copies, self.index * self._local):
+            for number, copy in enumerate(self.copies([state]), self.index * self._local):
                 copy.assign([seed + number * _STRIDE, drawn])
+
+    def copies(self, variables: Sequence[Any]) -> list[Any]:
+        """Return TensorFlow's variables on the devices of this process."""
+        held = (self._strategy.experimental_local_results(v.value) for v in variables)
+        return [copy for copies in held for copy in copies]
+
+    def sum_of(self, function: Callable[[Any], Any], images: Any) -> Any:
+        """Call the function on all replicas at once, in a graph as the step's is."""
+
+        def on_replica(images: Any) -> tf.Tensor:
+            context = tf.distribute.get_replica_context()
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, function(images))
+
+        run = tf.function(lambda images: self._strategy.run(on_replica, args=(images,)))
+        return self._strategy.experimental_local_results(run(images))[0]
 
     def share(self, batches: Any) -> Any:
         """Hand each local replica its part of this worker's rows."""

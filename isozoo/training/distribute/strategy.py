@@ -81,6 +81,22 @@ class Strategy:
     def spread(self, states: Sequence[keras.Variable]) -> None:
         """Give each replica random numbers of its own, from the same states on each."""
 
+    def copies(self, variables: Sequence[Any]) -> list[Any]:
+        """Return what the replicas of this process hold of variables, each copy by itself."""
+        return list(variables)
+
+    def sum_of(self, function: Callable[[Any], Any], images: Any) -> Any:
+        """Return the sum over the replicas of what a function finds in the images of each.
+
+        It is called as a step is: each replica draws its own random numbers, and statistics of the
+        batch are those of all. All workers have to come here.
+
+        Args:
+            function: From images to a tensor of numbers; may call networks.
+            images: Of a batch as `share` hands it out.
+        """
+        return function(images)
+
     def share(self, batches: Any) -> Any:
         """Return the training stream of all replicas from this worker's rows of each batch."""
         return batches

@@ -2,6 +2,7 @@
 
 import functools
 import threading
+import types
 from pathlib import Path
 
 import keras
@@ -12,7 +13,7 @@ from filelock import FileLock
 from isozoo.data import InMemoryImages
 from isozoo.data.damage import Damage, ReplacedImages
 from isozoo.errors import ImageError, IsozooError, RecipeError
-from isozoo.training import TrainingInterrupted, lock
+from isozoo.training import TrainingInterrupted, lock, tracing
 from isozoo.training.checkpoint import CheckpointError, Checkpoints, Position
 from isozoo.training.distribute import (
     StrategyError,
@@ -20,9 +21,11 @@ from isozoo.training.distribute import (
     alike,
 )
 from isozoo.training.distribute.strategy import MESSAGE, Strategy
+from isozoo.training.divergence import Divergence
+from isozoo.training.faults import Fault
 from isozoo.training.feed import Feed
 from isozoo.training.interrupt import RunBusyError, StopRequest
-from isozoo.training.recovery import Saver, Tracker
+from isozoo.training.recovery import Saver, Stop, Tracker
 
 
 class Worker(Strategy):
@@ -149,6 +152,44 @@ def test_a_signal_to_one_worker_stops_all_after_the_same_step(tmp_path):
     assert "stopped by a signal to another worker after epoch 1, step 5" in str(stopped[0])
     assert "stopped by SIGTERM after epoch 1, step 5" in str(stopped[1])
     assert [path.name for path in tmp_path.iterdir()] == ["epoch-0000-step-00000005"]
+
+
+def test_a_signal_to_one_worker_ends_a_search_on_all(tmp_path):
+    def search(worker: Worker, signalled: int) -> str:
+        request = StopRequest()
+        request.signal = "SIGTERM" if worker.index == signalled else ""
+        Stop(request, Checkpoints(tmp_path)).poll_together("the search", worker)
+        return "went on"
+
+    assert on_workers(functools.partial(search, signalled=2)) == ["went on"] * 2
+    errors = on_workers(functools.partial(search, signalled=1))
+    assert [type(error) for error in errors] == [TrainingInterrupted] * 2
+    assert "stopped by a signal to another worker during the search" in str(errors[0])
+    assert "stopped by SIGTERM during the search" in str(errors[1])
+
+
+@pytest.mark.parametrize("bad", [0, 1])
+def test_what_the_chief_blames_all_blame(monkeypatch, bad):
+    """A step whose loss became NaN, of which each worker finds something else."""
+
+    def look(worker: Worker) -> Fault:
+        def found(*arguments: object) -> Fault | None:
+            return None if worker.index == bad else Fault(f"of worker {worker.index}", "first")
+
+        feed = types.SimpleNamespace(steps=3, images=lambda steps: None)
+        fitting = types.SimpleNamespace(strategy=worker, feed=feed, steps=3)
+        fitting.advance = lambda *arguments: None
+        divergence = Divergence(Position(0, 1), Position(0, 1), "the loss became nan")
+        bar = types.SimpleNamespace(loss=1.0)
+        model = keras.Sequential()
+        model.backbone = model.head = found
+        return tracing._bad_step(fitting, divergence, model, None, bar)
+
+    # What is looked at, and by whom, is what stands in for the first part of the network.
+    monkeypatch.setattr(tracing, "bad_output", lambda parts, *others: parts[0]())
+    monkeypatch.setattr(tracing, "bad_penalty", lambda parts: None)
+    expected = tracing.NOT_AGAIN if bad == 0 else Fault("of worker 0", "first")
+    assert on_workers(look) == [expected] * 2
 
 
 def test_a_folder_that_workers_do_not_share(tmp_path, monkeypatch):
