@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 USES_KERAS = True
 
 PLOT = "results.png"
+#: What is no table: two networks, measured while they train.
+STUDY = "vgg"
+#: Options that only tables heed, and what they are where nobody gave them.
+_OF_TABLES = {
+    "row": None, "column": None, "seeds": None, "jobs": 1, "strategy": "one", "recipes": False,
+    "collect": False,
+}  # fmt: skip
 
 
 def add_parser(commands: Any) -> argparse.ArgumentParser:
@@ -30,11 +37,16 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "a table, list them. What was run is not run again; a run that was stopped goes on.",
     )
     parser.add_argument(
-        "table", nargs="?", metavar="TABLE", help="a table's name, or a file like isozoo's own"
+        "table",
+        nargs="?",
+        metavar="TABLE",
+        help="a table's name, or a file like isozoo's own; or "
+        f"{STUDY}, the study of what batch normalisation does to the loss",
     )
     parser.add_argument(
         "--scale", default="small", metavar="SCALE",
-        help="small, for a CPU or one GPU, or paper, for ImageNet (%(default)s)",
+        help="small, for a CPU or one GPU, or paper, for ImageNet; of the study small or notebook "
+        "(%(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--data", metavar="DATA", help="the images, as `isozoo train` takes them; the scale's own "
@@ -77,6 +89,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.table is None:
         return _list(table_names(), args.json)
+    if args.table == STUDY:
+        return _study(args)
     from isozoo.experiments import Plan, collect, plot, reproduce, write_recipes
     from isozoo.training import TrainingInterrupted
 
@@ -111,6 +125,32 @@ def run(args: argparse.Namespace) -> int:
     _show(plan.read(), results, args.json)
     if results.runs and picture:
         output.remark(f"drew {plot(results, plan.read(), picture)}")
+    return 0
+
+
+def _study(args: argparse.Namespace) -> int:
+    """Train and measure VGG with and without batch normalisation, and print what came of it."""
+    from isozoo.errors import ExperimentError
+    from isozoo.experiments.vgg import vgg_study
+
+    for option, usual in _OF_TABLES.items():
+        if getattr(args, option) != usual:
+            raise ExperimentError(f"--{option} means nothing to the study {STUDY}; leave it out")
+    folder = args.out / f"{STUDY}-{args.scale}"
+    study = vgg_study(
+        args.data,
+        folder,
+        scale=args.scale,
+        told=lambda m: output.remark(
+            f"{m.network}: {output.number('top1', m.accuracy[-1])} after {m.seconds / 60:.1f} "
+            "minutes of a processor"
+        ),
+    )
+    if args.json:
+        output.print_json(study.to_json())
+        return 0
+    output.console().print(study.table())
+    output.remark(f"wrote {folder}")
     return 0
 
 
@@ -150,9 +190,14 @@ def _list(names: list[str], as_json: bool) -> int:
             ]
         )  # fmt: skip
         return 0
+    from isozoo.experiments.vgg_scales import scales
+
+    networks = scales()["notebook"].networks
     listed = output.table("TABLE", "ROWS", "COLUMNS", "WHAT IT ASKS", right=("ROWS", "COLUMNS"))
     for table in tables:
         listed.add_row(table.name, str(len(table.rows)), str(len(table.columns)), table.title)
+    title = "Batch normalisation and smoothness, a study"
+    listed.add_row(STUDY, str(len(networks)), "1", title)
     output.console().print(listed)
     return 0
 

@@ -47,3 +47,13 @@ def test_an_unknown_table_is_named(isozoo_command):
     shown = isozoo_command("reproduce", "dept")
     assert shown.code == 2
     assert "did you mean 'depth'" in shown.err
+
+
+def test_the_study_is_listed_and_refuses_what_is_for_tables(isozoo_command, monkeypatch, tmp_path):
+    assert "Batch normalisation and smoothness, a study" in isozoo_command("reproduce").out
+    shown = isozoo_command("reproduce", "vgg", "--seeds", "2")
+    assert shown.code == 2
+    assert "--seeds means nothing to the study vgg; leave it out" in shown.err
+    shown = isozoo_command("reproduce", "vgg", "--scale", "paper", "--out", tmp_path)
+    assert shown.code == 2
+    assert "unknown scale 'paper'; known: notebook, small" in shown.err

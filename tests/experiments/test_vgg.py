@@ -8,7 +8,7 @@ import pytest
 
 from isozoo.data import InMemoryImages
 from isozoo.errors import ExperimentError, UnknownNameError
-from isozoo.experiments import vgg
+from isozoo.experiments import vgg, vgg_scales
 from isozoo.models import architecture
 from isozoo.models.sizes import measure as sizes_of
 
@@ -95,6 +95,6 @@ def test_what_is_not_there_is_refused(samples, tmp_path, monkeypatch):
         vgg.vgg_study(samples, scale="smal")
     path = tmp_path / "vgg.toml"
     path.write_text("[small]\nabout = 'a'\nevry = 3\n")
-    monkeypatch.setattr(vgg, "_SCALES", path)
+    monkeypatch.setattr(vgg_scales, "_SCALES", path)
     with pytest.raises(ExperimentError, match=r"unknown setting in vgg\.toml, small 'evry'; did"):
-        vgg.scales()
+        vgg_scales.scales()
