@@ -15,6 +15,8 @@ from tables import table
 
 from isozoo.diagnostics.filters import FilterReport
 from isozoo.diagnostics.pruning import PruningReport
+from isozoo.diagnostics.result import png
+from isozoo.diagnostics.spectra import Spectra
 
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results" / "diagnostics"
 NOT_MEASURED = "Not measured yet.\n"
@@ -57,7 +59,12 @@ def spectra() -> str:
     runs = _runs()
     if not runs:
         return NOT_MEASURED
-    head = "network|penalty:|runs:|before:|after:|with strides, before:|after:|smallest:|largest:|top-1:"
+    head = "|".join(
+        (
+            "network", "penalty:", "runs:", "before:", "after:", "with strides, before:", "after:",
+            "smallest:", "largest:", "top-1:",
+        )
+    )  # fmt: skip
     return table(head, (_row(words, runs[row]) for row, words in ROWS.items() if row in runs))
 
 
@@ -83,19 +90,17 @@ def verdict() -> str:
     if not {WITH, WITHOUT, LONG} <= runs.keys():
         return NOT_MEASURED
     kept, lost = (_over_seeds(runs[row], "after", "rms") for row in (WITH, WITHOUT))
-    apart = max(kept) < min(lost)
+    start = mean(_over_seeds(runs[WITH], "before", "rms"))
+    nearer = sum(a < b for a, b in zip(kept, lost, strict=True))
     long = runs[LONG][0]
-    told = (
-        "Every run with the penalty ends nearer to an isometry than every run without."
-        if apart
-        else "The runs with the penalty and those without overlap."
-    )
+    share = 100 * (1 - mean(kept) / mean(lost))
     return (
-        f"With the penalty, the distance goes from {mean(_over_seeds(runs[WITH], 'before', 'rms')):.3f} "
-        f"to {mean(kept):.3f} in the mean over seeds; without it, to {mean(lost):.3f}. {told} "
-        f"The penalty's share of this is {100 * (1 - mean(kept) / mean(lost)):.0f} % of the "
-        f"distance. The network that was trained for longest, with {long['orthogonality']:g}, went "
-        f"from {long['before']['rms']:.3f} to {long['after']['rms']:.3f}.\n"
+        f"With the penalty, the distance goes from {start:.3f} to {mean(kept):.3f} in the mean "
+        f"over seeds; without it, to {mean(lost):.3f}, which is {share:.0f} % less far with it. "
+        f"Of equal seeds, {nearer} of {len(kept)} end nearer to an isometry with the penalty. "
+        f"{ROWS[LONG]}, trained for longer and with a penalty of {long['orthogonality']:g}, went "
+        f"from {long['before']['rms']:.3f} to {long['after']['rms']:.3f}, with singular values "
+        f"about {long['after']['median']:.2f} in the median.\n"
     )
 
 
@@ -153,6 +158,25 @@ def _pruning_row(report: PruningReport) -> list[str]:
         str(report.epochs),
         f"{report.images:,}",
     ]
+
+
+def pictures() -> dict[str, bytes]:
+    """Return the pictures of what was measured, by the names of the site's files."""
+    found: dict[str, bytes] = {}
+    both = [_record(f"spectra-{row}") for row in (WITH, WITHOUT)]
+    if all(both):
+        before, *after = (Spectra.from_json(record).networks for record in both if record)
+        networks = (before[0], before[1], after[0][1])
+        found["spectra"] = png(Spectra("", networks).plot())
+    for kind in (Spectra, FilterReport, PruningReport):
+        for path in sorted(RESULTS.glob(f"{kind.measure}-*imagenette*.json")):
+            found[path.stem] = png(kind.read(path).plot())
+    return {f"filters/{name}": picture for name, picture in found.items()}
+
+
+def _record(name: str) -> dict[str, Any] | None:
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text("utf-8")) if path.is_file() else None
 
 
 REGIONS = {

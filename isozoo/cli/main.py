@@ -19,6 +19,7 @@ from isozoo.cli import (
     info,
     listing,
     predict,
+    prune,
     push,
     reproduce,
     runs,
@@ -29,7 +30,7 @@ from isozoo.training.distribute import leave
 
 COMMANDS = (
     listing, info, predict, train, cluster, runs, evaluate, diagnose, reproduce, benchmark, export,
-    convert, push,
+    convert, prune, push,
 )  # fmt: skip
 
 FAILED = 2

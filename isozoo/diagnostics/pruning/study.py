@@ -13,7 +13,8 @@ from isozoo.data.batches import steps_per_epoch
 from isozoo.data.samples import Samples
 from isozoo.data.streams import streams
 from isozoo.diagnostics import showing
-from isozoo.diagnostics.filters import FilterReport, filters
+from isozoo.diagnostics.cost import Cost
+from isozoo.diagnostics.filters import FilterReport, filters, filters_cost
 from isozoo.diagnostics.operators import multiply_adds
 from isozoo.diagnostics.pruning.choosing import dead_filters, weakest_filters
 from isozoo.diagnostics.pruning.removal import Pruned, prune
@@ -188,6 +189,32 @@ def prune_classifier(
         accuracies=accuracies,
         epochs=tuning.epochs if tuning else 0,
     )
+
+
+def pruning_cost(
+    model: Classifier,
+    seen: int,
+    validation: int,
+    training: int,
+    tuning: FineTuning | None = None,
+    batch_size: int = 64,
+) -> Cost:
+    """Return what `prune_classifier` will cost.
+
+    Args:
+        model: The classifier.
+        seen: Number of images that filters are measured on.
+        validation: Number of images that accuracies are measured on.
+        training: Number of images that the smaller network is trained on some more.
+        tuning: How; not at all if None.
+        batch_size: Images computed at once.
+    """
+    cost = filters_cost(model, seen, batch_size)
+    # Filters and means; accuracies before and after; a training step costs about three passes.
+    images = 2 * seen + (2 if tuning is None else 3) * validation
+    images += 0 if tuning is None else 3 * tuning.epochs * training
+    passes = -(-images // batch_size)
+    return cost._replace(what="pruning, and accuracy before and after", passes=passes)
 
 
 def fine_tune(

@@ -26,6 +26,7 @@ def model():
     return Classifier(architecture("r-isonet-8", classes=2), ["bright", "dark"])
 
 
+@pytest.mark.slow
 def test_a_classifier_is_pruned_measured_and_trained_on(model, samples, tmp_path):
     tuning = FineTuning(epochs=4, learning_rate=0.02, batch_size=8)
     smaller, found = prune_classifier(
