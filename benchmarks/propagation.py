@@ -177,8 +177,9 @@ def measured(name: str, state: str, folder: Path, samples: Samples) -> Propagati
     chosen = np.linspace(0, len(samples) - 1, BATCH * REPEATS).astype(int)
     images = np.stack([described.preprocessing(samples.image(int(i))) for i in chosen])
     # An untrained network's running statistics are those of no data.
-    result = model_propagation(model, images, batch=BATCH, repeats=REPEATS, training=untrained)
-    result = dataclasses.replace(result, model=f"{name}, {state}")
+    result = model_propagation(
+        model, images, batch=BATCH, repeats=REPEATS, training=untrained, label=f"{name}, {state}"
+    )
     return thinned(result, list(range(len(result.depths))))
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from isozoo.lazy import later
 
 if TYPE_CHECKING:
     from isozoo.diagnostics.propagation.kinds import KINDS, Kind
@@ -14,15 +15,15 @@ if TYPE_CHECKING:
     from isozoo.diagnostics.propagation.verdicts import CRITERIA
 
 _HOME = {
-    "CRITERIA": "verdicts",
-    "KINDS": "kinds",
-    "Kind": "kinds",
-    "Propagation": "result",
-    "model_propagation": "models",
-    "plot": "plots",
-    "propagation_cost": "models",
-    "simulate": "simulation",
-    "simulation_cost": "simulation",
+    "CRITERIA": ".verdicts",
+    "KINDS": ".kinds",
+    "Kind": ".kinds",
+    "Propagation": ".result",
+    "model_propagation": ".models",
+    "plot": ".plots",
+    "propagation_cost": ".models",
+    "simulate": ".simulation",
+    "simulation_cost": ".simulation",
 }
 
 __all__ = [
@@ -38,11 +39,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = later(__name__, _HOME)

@@ -44,6 +44,7 @@ def model_propagation(
     names: Sequence[str] | None = None,
     training: bool = False,
     seed: int = 0,
+    label: str | None = None,
 ) -> Propagation:
     r"""Measure how the signal of a model, and a small noise on its images, propagate.
 
@@ -65,6 +66,7 @@ def model_propagation(
             needs: its running statistics are not yet those of any data. Dropout drops, then. The
             model is as before afterwards.
         seed: Of the choice of images and of the noise.
+        label: What the model is called in tables and pictures, if not its name.
 
     Returns:
         Curves over the number of the activation. `delta_chi` is the ratio to the one before.
@@ -106,7 +108,7 @@ def model_propagation(
     raw = np.stack([found[:, :-1], found[:, 1:]], axis=2)
     setting = {"batch": size, "repeats": repeats, "training": training, "seed": seed}
     depths = np.arange(1, len(chosen) + 1)
-    return assembled(model.name, setting, raw, depths, LOCATIONS, names=tuple(chosen))
+    return assembled(label or model.name, setting, raw, depths, LOCATIONS, names=tuple(chosen))
 
 
 def _steps(walked: Graph, names: Sequence[str] | None) -> list[str]:
@@ -185,7 +187,7 @@ def propagation_cost(model: keras.Model, images: np.ndarray, repeats: int = 3) -
         >>> from isozoo import Classifier, architecture
         >>> model = Classifier(architecture("r-isonet-8", classes=2))
         >>> print(propagation_cost(model, np.zeros((8, 32, 32, 3)), repeats=1))
-        signal and noise through 27 steps of classifier: 2 passes of 8 images, about 8.0 MiB ...
+        signal and noise through 27 steps of classifier: 2 passes of 8 images, about ... MiB ...
     """
     walked = graph(model)
     symbols: dict[int, Any] = {
@@ -220,22 +222,3 @@ def _made(step: Step, symbols: dict[int, Any]) -> list[Any]:
 
 def _values_of(symbol: Any) -> int:
     return math.prod(side or 1 for side in symbol.shape)
-
-
-def images_of(data: Any, count: int) -> np.ndarray:
-    """Return the first images of batches `(images, labels)` as one array.
-
-    Args:
-        data: Batches, as `isozoo.data.evaluation_dataset` gives them.
-        count: How many images.
-    """
-    parts, found = [], 0
-    for batch in data:
-        images = ops.convert_to_numpy(batch[0] if isinstance(batch, tuple | list) else batch)
-        parts.append(images[: count - found])
-        found += len(parts[-1])
-        if found >= count:
-            break
-    if not parts:
-        raise DataError("asked for images of data that yielded no batch; give some")
-    return np.concatenate(parts)

@@ -82,9 +82,9 @@ _OVER_IMAGE = Statistics(1.0, -1, over_batch=False)
 
 
 def _batch(call: Call, signals: Sequence[Any], noises: Sequence[Any]) -> Any:
-    if not call.training:
-        return _affine(call, signals, noises)
     layer, (x,), (dx,) = call.step.operation, signals, noises
+    if not (call.training and layer.trainable):
+        return _affine(call, signals, noises)
     return _by_statistics(layer, x, dx, layer.axis, (1.0, _OVER_BATCH))
 
 
@@ -98,7 +98,7 @@ def _batch_instance(call: Call, signals: Sequence[Any], noises: Sequence[Any]) -
     layer, (x,), (dx,) = call.step.operation, signals, noises
     gate = ops.convert_to_tensor(layer.gate)
     instance = _by_statistics(layer, x, dx, layer.axis, (1.0 - gate, _OVER_IMAGE))
-    if call.training:
+    if call.training and layer.trainable:
         return instance + _by_statistics(layer, x, dx, layer.axis, (gate, _OVER_BATCH))
     factor = gate * layer.gamma * ops.rsqrt(layer.moving_variance + layer.epsilon)
     return instance + ops.moveaxis(ops.moveaxis(dx, layer.axis, -1) * factor, -1, layer.axis)
@@ -127,7 +127,7 @@ _AFFINE = (
     keras.layers.Conv2D, keras.layers.Conv2DTranspose, keras.layers.Conv3D, keras.layers.Cropping2D,
     keras.layers.Dense, keras.layers.DepthwiseConv2D, keras.layers.Dropout, keras.layers.Flatten,
     keras.layers.GlobalAveragePooling1D, keras.layers.GlobalAveragePooling2D,
-    keras.layers.Identity, keras.layers.InputLayer, keras.layers.Permute, keras.layers.Rescaling,
+    keras.layers.Identity, keras.layers.Normalization, keras.layers.Permute, keras.layers.Rescaling,
     keras.layers.Reshape, keras.layers.SeparableConv2D, keras.layers.SpatialDropout2D,
     keras.layers.Subtract, keras.layers.UpSampling2D, keras.layers.ZeroPadding2D, ResidualScale,
     ScalarBias,

@@ -75,6 +75,11 @@ class Propagation(Result):
         """Return the fit of a law, or None."""
         return next((fit for fit in self.fits if fit.law == law), None)
 
+    def beside(self, *others: Propagation) -> Comparison:
+        """Return this network and others in one result: before and after, or a comparison."""
+        found = (self, *others)
+        return Comparison(", ".join(one.model for one in found), found)
+
     def table(self) -> Table:
         """Return the criteria, what was measured for them, and how sensitivity grows."""
         found = table(
@@ -98,6 +103,39 @@ class Propagation(Result):
         from isozoo.diagnostics.propagation.plots import plot
 
         return plot([self])
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison(Result):
+    """The propagation of several networks side by side.
+
+    Args:
+        model: Their names.
+        networks: What was measured of each.
+    """
+
+    measure = "propagation_compared"
+
+    networks: tuple[Propagation, ...]
+
+    def table(self) -> Table:
+        """Return a row for each network: what the criteria are of, and the verdict."""
+        names = [finding.verdict for finding in self.networks[0].findings]
+        found = table("NETWORK", *names, "VERDICT", right=names, title="propagation")
+        for network in self.networks:
+            values = ["" if f.value is None else number(f.value) for f in network.findings]
+            found.add_row(network.model, *values, network.verdict)
+        return found
+
+    def plot(self) -> Figure:
+        """Return sensitivity, its increments, effective rank and varying share of each.
+
+        Raises:
+            MissingExtraError: Matplotlib is not installed.
+        """
+        from isozoo.diagnostics.propagation.plots import plot
+
+        return plot(self.networks)
 
 
 def assembled(

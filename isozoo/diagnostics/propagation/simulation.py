@@ -299,7 +299,7 @@ def simulation_cost(
     Example:
         >>> print(simulation_cost("vanilla", width=128, simulations=5))
         vanilla, 200 layers, 484 thousand million multiply-adds a pass: 10 passes of 64 images,
-        about 96.6 MiB beyond the model
+        about 48.6 MiB beyond the model
     """
     row = kind_named(kind) if isinstance(kind, str) else kind
     layers = depth * sum("convolution" in steps for steps in row.branch)

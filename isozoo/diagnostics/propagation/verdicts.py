@@ -128,6 +128,14 @@ CRITERIA: tuple[Criterion, ...] = (
         EXPLOSION,
         "The sums of a normalised residual network multiply it by the root of 2.",
     ),
+    Criterion(
+        "vanishing signal",
+        "the same factor",
+        _doubling("log_nu2", 0.5),
+        operator.lt,
+        1.0 / EXPLOSION,
+        "What biases add is then soon larger than what comes from the images.",
+    ),
 )
 
 

@@ -70,6 +70,8 @@ PATHOLOGIES = {
     "zero-dimensional signal": {"log_mu2": -2 * LOG, "log_mu2_noise": -2 * LOG},
     "one-dimensional signal": {"reff_signal": 1.03},
     "exploding sensitivity": {"log_mu2_noise": 2 * 0.15 * DEPTHS},
+    "vanishing signal": {"log_nu2": -0.1 * DEPTHS, "log_mu2": -0.1 * DEPTHS,
+                         "log_mu2_noise": -0.1 * DEPTHS},
     "exploding signal": {"log_nu2": 0.7 * DEPTHS, "log_mu2": 0.7 * DEPTHS,
                          "log_mu2_noise": 0.7 * DEPTHS},
 }  # fmt: skip

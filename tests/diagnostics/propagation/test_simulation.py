@@ -137,7 +137,9 @@ def test_results_survive_being_saved_and_are_drawn(images, tmp_path):
     again = Propagation.from_json(json.loads(paths[0].read_text("utf-8")))
     assert again.to_json() == found.to_json()
     assert again.verdict == found.verdict
-    single, several = found.plot(), plot([found, found])
+    both = found.beside(again)
+    assert [list(column.cells)[1] for column in both.table().columns][-1] == found.verdict
+    single, several = found.plot(), both.plot()
     titles = [axes.get_title() for axes in single.axes]
     assert titles[1] == f"normalised sensitivity χ: {found.verdict}"
     assert len(several.axes) == 4
