@@ -7,6 +7,7 @@ Two virtual processors stand for two GPUs where a strategy takes all that one pr
 """
 
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -71,20 +72,45 @@ def train_all(strategy: str, out: Path) -> dict[str, np.ndarray]:
     from isozoo.training.distribute import open_strategy
 
     opened, found = open_strategy(strategy), {}
-    # The last validation batch has one image, fewer than there are replicas, and others are
-    # damaged, of which none has a part in the mean.
-    data = {"train": samples(35, 0), "val": samples(19, 1, damaged=(5, 18))}
     for name, (model, tables) in NETWORKS.items():
         recipe = out / f"{name}.toml"
         if opened.chief:
             recipe.write_text(RECIPE.format(name=name, model=model) + tables)
         opened.decide(lambda: None)
-        run = train(recipe, data, out / strategy, strategy=opened)
-        for number, value in enumerate(run.model.weights):
-            found[f"{name}/{strategy}/weight{number:03d}"] = np.array(value)
-        for key in ("loss", "accuracy", "val_loss", "val_accuracy", "val_cross_entropy"):
-            found[f"{name}/{strategy}/{key}"] = np.array([row[key] for row in run.log])
+        run = train(recipe, data(), out / strategy, strategy=opened)
+        found |= numbers(run, f"{name}/{strategy}")
     return found
+
+
+def data():
+    """Return data whose last validation batch has one image, fewer than there are replicas.
+
+    Others are damaged, of which none has a part in the mean.
+    """
+    return {"train": samples(35, 0), "val": samples(19, 1, damaged=(5, 18))}
+
+
+def numbers(run, prefix: str) -> dict[str, np.ndarray]:
+    """Return the weights and the log of a run."""
+    found = {
+        f"{prefix}/weight{number:03d}": np.array(value)
+        for number, value in enumerate(run.model.weights)
+    }
+    for key in ("loss", "accuracy", "val_loss", "val_accuracy", "val_cross_entropy"):
+        found[f"{prefix}/{key}"] = np.array([row[key] for row in run.log])
+    return found
+
+
+def go_on(name: str, before: str, strategy: str, out: Path) -> dict[str, np.ndarray]:
+    """Take the run of one strategy back to its first epoch, and go on from there under another."""
+    from isozoo.training import train
+
+    folder = f"{before} then {strategy}"
+    shutil.copytree(out / before / f"{name}.same", out / folder / f"{name}.same")
+    shutil.rmtree(out / folder / f"{name}.same" / "checkpoints" / "epoch-0002")
+    shutil.rmtree(out / folder / f"{name}.same" / f"{name}.same")
+    run = train(out / f"{name}.toml", data(), out / folder, resume=True, strategy=strategy)
+    return numbers(run, f"{name}/{folder}")
 
 
 def two_processors() -> None:
@@ -103,6 +129,9 @@ def main(strategies: str, target: str, out: str) -> None:
     found = {}
     for strategy in names:
         found |= train_all(strategy, Path(out))
+    if names == ["one", "mirrored"]:
+        found |= go_on("resnet-8", "one", "mirrored", Path(out))
+        found |= go_on("resnet-8", "mirrored", "one", Path(out))
     np.savez(target, **found)
 
 

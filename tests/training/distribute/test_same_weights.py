@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,9 +43,14 @@ class Computation:
             return {key: stored[key] for key in stored.files}
 
 
-def assert_same(found: Mapping[str, np.ndarray], strategy: str, expected: Mapping) -> None:
+def assert_same(
+    found: Mapping[str, np.ndarray],
+    strategy: str,
+    expected: Mapping,
+    networks: Sequence[str] = tuple(NETWORKS),
+) -> None:
     """Check that weights, training and validation are those of one device."""
-    for name in NETWORKS:
+    for name in networks:
         keys = [key for key in expected if key.startswith(f"{name}/one/")]
         assert len(keys) > 20
         if NETWORKS[name][1]:
@@ -71,6 +76,8 @@ def test_tensorflow(tmp_path):
     ]
     expected = first.result()
     assert_same(expected, "mirrored", expected)
+    for between in ("one then mirrored", "mirrored then one"):
+        assert_same(expected, between, expected, ["resnet-8"])
     for worker in workers:
         assert_same(worker.result(), "multiworker", expected)
 
