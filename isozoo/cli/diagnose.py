@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _results(args: argparse.Namespace) -> Any:
-    from isozoo.diagnostics.explain import explain, explanation_cost
+    from isozoo.diagnostics.explanation import explain, explanation_cost
     from isozoo.diagnostics.measures import MEASURES, chosen
     from isozoo.diagnostics.subject import is_run, open_subject
 

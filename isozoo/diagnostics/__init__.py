@@ -6,43 +6,115 @@ saved and read again. Importing this package imports neither Keras nor NumPy.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from isozoo.lazy import later
 
 if TYPE_CHECKING:
+    from isozoo.diagnostics.callbacks import (
+        ActivationsCallback,
+        CovariateShiftCallback,
+        DistancesCallback,
+        SmoothnessCallback,
+    )
     from isozoo.diagnostics.cost import Cost
+    from isozoo.diagnostics.distributions import Activations, activations
+    from isozoo.diagnostics.explanation import Explanation, explain
+    from isozoo.diagnostics.filters import FilterReport
     from isozoo.diagnostics.gradients import loss_and_gradients, value_and_jvp, value_and_vjp
+    from isozoo.diagnostics.isometry import Isometry, Jacobian, measure_isometry, measure_jacobian
+    from isozoo.diagnostics.landscapes import Landscape, landscape
+    from isozoo.diagnostics.measures import MEASURES, compare, read_result
+    from isozoo.diagnostics.propagation import Propagation, model_propagation, simulate
     from isozoo.diagnostics.result import Result
+    from isozoo.diagnostics.shifts import CovariateShift, covariate_shift
+    from isozoo.diagnostics.smooth import smoothness
+    from isozoo.diagnostics.spectra import Spectra
+    from isozoo.diagnostics.subject import Subject, open_subject
     from isozoo.diagnostics.taps import Step, steps, stream
+    from isozoo.diagnostics.travel import Distances, distances
+    from isozoo.diagnostics.walks import Smoothness
 
 _HOME = {
-    "Cost": "cost",
-    "Result": "result",
-    "Step": "taps",
-    "loss_and_gradients": "gradients",
-    "steps": "taps",
-    "stream": "taps",
-    "value_and_jvp": "gradients",
-    "value_and_vjp": "gradients",
+    "MEASURES": ".measures",
+    "Activations": ".distributions",
+    "ActivationsCallback": ".callbacks",
+    "Cost": ".cost",
+    "CovariateShift": ".shifts",
+    "CovariateShiftCallback": ".callbacks",
+    "Distances": ".travel",
+    "DistancesCallback": ".callbacks",
+    "Explanation": ".explanation",
+    "FilterReport": ".filters",
+    "Isometry": ".isometry",
+    "Jacobian": ".isometry",
+    "Landscape": ".landscapes",
+    "Propagation": ".propagation",
+    "Result": ".result",
+    "Smoothness": ".walks",
+    "SmoothnessCallback": ".callbacks",
+    "Spectra": ".spectra",
+    "Step": ".taps",
+    "Subject": ".subject",
+    "activations": ".distributions",
+    "compare": ".measures",
+    "covariate_shift": ".shifts",
+    "distances": ".travel",
+    "explain": ".explanation",
+    "landscape": ".landscapes",
+    "loss_and_gradients": ".gradients",
+    "measure_isometry": ".isometry",
+    "measure_jacobian": ".isometry",
+    "model_propagation": ".propagation",
+    "open_subject": ".subject",
+    "read_result": ".measures",
+    "simulate": ".propagation",
+    "smoothness": ".smooth",
+    "steps": ".taps",
+    "stream": ".taps",
+    "value_and_jvp": ".gradients",
+    "value_and_vjp": ".gradients",
 }
 
 __all__ = [
+    "MEASURES",
+    "Activations",
+    "ActivationsCallback",
     "Cost",
+    "CovariateShift",
+    "CovariateShiftCallback",
+    "Distances",
+    "DistancesCallback",
+    "Explanation",
+    "FilterReport",
+    "Isometry",
+    "Jacobian",
+    "Landscape",
+    "Propagation",
     "Result",
+    "Smoothness",
+    "SmoothnessCallback",
+    "Spectra",
     "Step",
+    "Subject",
+    "activations",
+    "compare",
+    "covariate_shift",
+    "distances",
+    "explain",
+    "landscape",
     "loss_and_gradients",
+    "measure_isometry",
+    "measure_jacobian",
+    "model_propagation",
+    "open_subject",
+    "read_result",
+    "simulate",
+    "smoothness",
     "steps",
     "stream",
     "value_and_jvp",
     "value_and_vjp",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = later(__name__, _HOME)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from isozoo.lazy import later
 
 if TYPE_CHECKING:
     from isozoo.diagnostics.isometry.flow import Isometry, isometry_cost, measure_isometry
@@ -11,13 +12,13 @@ if TYPE_CHECKING:
     from isozoo.diagnostics.isometry.projections import singular_values
 
 _HOME = {
-    "Isometry": "flow",
-    "Jacobian": "jacobian",
-    "isometry_cost": "flow",
-    "jacobian_cost": "jacobian",
-    "measure_isometry": "flow",
-    "measure_jacobian": "jacobian",
-    "singular_values": "projections",
+    "Isometry": ".flow",
+    "Jacobian": ".jacobian",
+    "isometry_cost": ".flow",
+    "jacobian_cost": ".jacobian",
+    "measure_isometry": ".flow",
+    "measure_jacobian": ".jacobian",
+    "singular_values": ".projections",
 }
 
 __all__ = [
@@ -30,12 +31,4 @@ __all__ = [
     "singular_values",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = later(__name__, _HOME)

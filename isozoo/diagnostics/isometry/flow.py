@@ -55,6 +55,7 @@ class NetworkFlow:
 
     Args:
         label: What the network is called.
+        training: Whether it was measured in training mode.
         cuts: Names of the cuts: `"input"`, then the step that makes each tensor.
         signals: Of the images on their way forward.
         gradients: Of the loss on its way back, by the same cuts: a unit's gain is the norm of the
@@ -62,6 +63,7 @@ class NetworkFlow:
     """
 
     label: str
+    training: bool
     cuts: tuple[str, ...]
     signals: Flow
     gradients: Flow
@@ -87,21 +89,19 @@ class Isometry(Result):
     Args:
         model: What was measured.
         images: Images that it was measured on.
-        training: Whether in training mode.
         networks: One for each network.
     """
 
     measure = "isometry"
 
     images: int
-    training: bool
     networks: tuple[NetworkFlow, ...]
 
     def beside(self, *others: Isometry) -> Isometry:
         """Return these networks and others in one result: before and after, or a comparison."""
         found = [network for each in (self, *others) for network in each.networks]
         labels = ", ".join(network.label for network in found)
-        return Isometry(labels, self.images, self.training, tuple(found))
+        return Isometry(labels, self.images, tuple(found))
 
     def table(self) -> Table:
         """Return a row for each unit."""
@@ -207,7 +207,8 @@ def measure_isometry(
     backward = _flow(list(map(_rows, gradients)), back=True)
     list(progress)
     label = label or model.name
-    return Isometry(label, len(images), training, (NetworkFlow(label, names, forward, backward),))
+    network = NetworkFlow(label, training, names, forward, backward)
+    return Isometry(label, len(images), (network,))
 
 
 def isometry_cost(model: keras.Model, images: Any) -> Cost:

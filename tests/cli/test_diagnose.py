@@ -1,0 +1,48 @@
+"""isozoo diagnose: tables, JSON, files, results side by side, and the page on a run."""
+
+import json
+
+import pytest
+
+from isozoo.diagnostics import components
+from tests.diagnostics.pictures import write_data, write_run
+
+
+@pytest.fixture
+def data(tmp_path):
+    return write_data(tmp_path / "data")
+
+
+def test_a_measure_says_its_cost_prints_its_table_and_writes_its_files(
+    isozoo_command, data, tmp_path
+):
+    arguments = ("--fresh", "--data", data, "--images", 2, "--measure", "spectra")
+    found = isozoo_command("diagnose", "isonet-8", *arguments, "--out", tmp_path / "a")
+    assert found.code == 0, found.err
+    assert "isozoo: singular values of every convolution: " in found.err
+    assert "backbone/s1_b1_f_a" in found.out
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [
+        "spectra.json",
+        "spectra.png",
+    ]
+    beside = isozoo_command(
+        "diagnose", "resnet-8", *arguments, "--beside", tmp_path / "a", "--json"
+    )
+    (record,) = json.loads(beside.out)
+    labels = [network["label"] for network in record["networks"]]
+    assert labels == ["isonet-8, untrained", "resnet-8, untrained"]
+
+
+def test_a_measure_that_is_not_known_costs_nothing(isozoo_command, data):
+    found = isozoo_command("diagnose", "isonet-8", "--data", data, "--measure", "spectrum")
+    assert found.code == 2
+    assert "unknown measure 'spectrum'; did you mean 'spectra'" in found.err
+
+
+def test_a_run_is_explained(isozoo_command, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(components, "COMPONENTS", components.COMPONENTS[3:4])
+    run = write_run(tmp_path, log=[{"accuracy": 0.5, "loss": 0.7}])
+    found = isozoo_command("diagnose", run, "--data", data, "--images", 2)
+    assert found.code == 0, found.err
+    assert "The run stalled" in found.out
+    assert "without residual scale 0" in found.out
