@@ -26,13 +26,19 @@ from isozoo.models.folder import load_folder
 from isozoo.training.recipe import Recipe
 
 RESULTS = Path(__file__).resolve().parent / "results" / "diagnostics"
-#: Rows of the ablation that are drawn: with SReLU and Delta both, with the penalty and without.
-PICTURED = ("isonet", "srelu-delta", "r-isonet-18-w32.imagenette")
+#: What stands for the table of networks that are in no experiment.
+WEIGHTS = "weights"
+#: Rows that are drawn, by their tables: with SReLU and Delta, with the penalty and without.
+PICTURED = {
+    "ablation-small": ("isonet", "srelu-delta"),
+    WEIGHTS: ("r-isonet-18-w32.imagenette",),
+}
 
 
 class Trained(NamedTuple):
     """A network after training, and what is known of how it came about."""
 
+    table: str
     row: str
     seed: int
     folder: Path
@@ -47,7 +53,7 @@ def runs(folder: Path) -> Iterator[Trained]:
         weights = [manifest.parent for manifest in path.parent.glob("*/*/isozoo.json")]
         if outcome["outcome"] == "finished" and weights:
             recipe = path.parent / "recipe.toml"
-            yield Trained(outcome["row"], outcome["seed"], weights[0], recipe, outcome)
+            yield Trained(folder.name, outcome["row"], outcome["seed"], weights[0], recipe, outcome)
 
 
 def published(name: str) -> Trained:
@@ -55,7 +61,7 @@ def published(name: str) -> Trained:
     folder = RESULTS.parents[2] / "weights" / name
     recipe = folder / "recipe.toml"
     metrics = json.loads((folder / "isozoo.json").read_text("utf-8"))["metrics"]
-    return Trained(name, Recipe.read(recipe).seed, folder, recipe, metrics)
+    return Trained(WEIGHTS, name, Recipe.read(recipe).seed, folder, recipe, metrics)
 
 
 def measured(run: Trained) -> tuple[dict[str, Any], Spectra]:
@@ -67,6 +73,7 @@ def measured(run: Trained) -> tuple[dict[str, Any], Spectra]:
     both = spectra(fresh, size, "at the start").beside(spectra(model, size, f"{run.row}, trained"))
     before, after = both.networks
     about = {
+        "table": run.table,
         "row": run.row,
         "model": model.architecture.name,
         "seed": run.seed,
@@ -96,21 +103,27 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="*", type=Path)
+    parser.add_argument("--rows", nargs="*", help="of the experiments, these rows only")
     parser.add_argument("--weights", nargs="*", default=())
     args = parser.parse_args()
     trained = [run for folder in args.runs for run in runs(folder)]
+    trained = [run for run in trained if args.rows is None or run.row in args.rows]
     trained += [published(name) for name in args.weights]
-    rows = []
+    path = RESULTS / "spectra.json"
+    rows = json.loads(path.read_text("utf-8"))["runs"] if path.is_file() else []
     for run in trained:
         about, both = measured(run)
-        rows.append(about)
-        print(
-            f"{run.row} seed {run.seed}: {about['before']['rms']:.3g} {about['after']['rms']:.3g}"
-        )
-        if run.seed == 0 and run.row in PICTURED:
+        print(run.row, run.seed, about["before"]["rms"], about["after"]["rms"], flush=True)
+        # What is measured anew takes the place of what was.
+        rows = [row for row in rows if _key(row) != _key(about)] + [about]
+        atomic_write(path, json.dumps({"runs": rows}, indent=1) + "\n")
+        if run.table in PICTURED and run.seed == 0 and run.row in PICTURED[run.table]:
             record = json.dumps(both.to_json(), allow_nan=False)
             atomic_write(RESULTS / f"spectra-{run.row}.json", record + "\n")
-    atomic_write(RESULTS / "spectra.json", json.dumps({"runs": rows}, indent=1) + "\n")
+
+
+def _key(row: dict[str, Any]) -> tuple[Any, ...]:
+    return row["table"], row["row"], row["model"], row["seed"]
 
 
 if __name__ == "__main__":

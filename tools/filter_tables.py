@@ -7,6 +7,7 @@ The numbers are from what ``benchmarks/spectra.py`` and ``benchmarks/pruning.py`
 from __future__ import annotations
 
 import json
+from collections.abc import Container
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -32,14 +33,23 @@ ROWS = {
     "r-isonet-18-w32.imagenette": "`r-isonet-18-w32.imagenette`",
     "resnet-18-w32.imagenette": "`resnet-18-w32.imagenette`",
 }
+_HEAD = (
+    "network|penalty:|runs:|before:|after:|with strides, before:|after:|smallest:|largest:|top-1:"
+)
 #: The two whose only difference is the penalty, and the weights that were trained for longest.
 WITH, WITHOUT, LONG = "isonet", "srelu-delta", "r-isonet-18-w32.imagenette"
 
 
-def _runs() -> dict[str, list[dict[str, Any]]]:
+def _measured(tables: Container[str]) -> list[dict[str, Any]]:
     path = RESULTS / "spectra.json"
+    runs = json.loads(path.read_text("utf-8"))["runs"] if path.is_file() else ()
+    return [run for run in runs if run["table"] in tables]
+
+
+def _runs() -> dict[str, list[dict[str, Any]]]:
+    """Return the runs of the ablation and the weights, by their rows, in the order of seeds."""
     found: dict[str, list[dict[str, Any]]] = {}
-    for run in json.loads(path.read_text("utf-8"))["runs"] if path.is_file() else ():
+    for run in sorted(_measured(("ablation-small", "weights")), key=lambda run: run["seed"]):
         found.setdefault(run["row"], []).append(run)
     return found
 
@@ -59,13 +69,17 @@ def spectra() -> str:
     runs = _runs()
     if not runs:
         return NOT_MEASURED
-    head = "|".join(
-        (
-            "network", "penalty:", "runs:", "before:", "after:", "with strides, before:", "after:",
-            "smallest:", "largest:", "top-1:",
-        )
-    )  # fmt: skip
-    return table(head, (_row(words, runs[row]) for row, words in ROWS.items() if row in runs))
+    return table(_HEAD, (_row(words, runs[row]) for row, words in ROWS.items() if row in runs))
+
+
+def depths() -> str:
+    """Return a row for each isometric network of the depth table."""
+    runs = _measured(("depth-small",))
+    if not runs:
+        return NOT_MEASURED
+    runs.sort(key=lambda run: (run["row"], run["after"]["layers"], run["seed"]))
+    cells = (_row(f"`{run['model']}`", [run]) for run in runs)
+    return table(_HEAD, cells)
 
 
 def _row(words: str, runs: list[dict[str, Any]]) -> list[str]:
@@ -181,6 +195,7 @@ def _record(name: str) -> dict[str, Any] | None:
 
 REGIONS = {
     "spectra": spectra,
+    "spectra-depth": depths,
     "spectra-verdict": verdict,
     "filters": filters,
     "pruning": pruning,
