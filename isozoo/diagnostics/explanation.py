@@ -161,7 +161,7 @@ class Explanation(Result):
 
 
 _LEGEND = (
-    "SIGNAL: norm of the last feature map by the image's. GRADIENT: its norm after the first layer "
+    "SIGNAL: norm of the last feature map by the image's. GRADIENT: its norm at the first cut "
     "by that at the last feature map. ANGLE: between two images' last feature maps, in degrees."
 )
 
