@@ -106,10 +106,9 @@ class SmoothnessCallback(Measuring[walks.Smoothness]):
         options: `scales`, `training`, `loss`, `penalties` or `label` of `smoothness`.
 
     Example:
-        >>> from isozoo import Classifier, architecture
-        >>> model = Classifier(architecture("resnet-8", classes=2))
+        >>> model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(2)])
         >>> model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-        >>> batch = np.ones((4, 32, 32, 3), "float32"), np.arange(4) % 2
+        >>> batch = np.ones((4, 5), "float32"), np.arange(4) % 2
         >>> watch = SmoothnessCallback([0], batch, options={"scales": [1.0]})
         >>> _ = model.fit(*batch, callbacks=[watch], verbose=0)
         >>> watch.result().steps.tolist()

@@ -78,35 +78,40 @@ class Measured:
     landscape: Landscape
 
 
-#: What is compared: name, whether less is smoother, and the number of one network.
+#: What is compared: name, whether less is in a network's favour, and the number of one network.
 COMPARED: tuple[tuple[str, bool, Callable[[Measured], float]], ...] = (
     ("width of the loss range", True, lambda m: _width(m.exact)),
-    ("largest difference of gradients", True, lambda m: m.exact.predictiveness[:, 1].mean()),
+    ("largest difference of gradients", True, lambda m: _middle(m.exact.predictiveness[:, 1])),
     ("the same by the gradient's norm", True, lambda m: _relative(m.exact)),
-    ("effective beta-smoothness", True, lambda m: m.exact.beta.mean()),
+    ("effective beta-smoothness", True, lambda m: _middle(m.exact.beta)),
     ("width of the loss range, notebook", True, lambda m: _width(m.notebook)),
-    ("largest difference of gradients, notebook", True, lambda m: m.notebook.beta.mean()),
+    ("largest difference of gradients, notebook", True, lambda m: _middle(m.notebook.beta)),
     ("covariate shift, L2", True, lambda m: _later(m.shift.l2)),
     ("covariate shift, cosine", False, lambda m: _later(m.shift.cosine)),
     ("covariate shift, L2, notebook", True, lambda m: _later(m.shift_notebook.l2)),
     ("covariate shift, cosine, notebook", False, lambda m: _later(m.shift_notebook.cosine)),
-    ("drift of what layers are given", True, lambda m: float(np.nanmean(m.activations.drift))),
+    ("drift of what layers are given", True, lambda m: _middle(m.activations.drift.mean(axis=1))),
     ("relative distance from the start", True, lambda m: m.distances.relative[-1].mean()),
     ("rise of the landscape at 1/2", True, lambda m: m.landscape.rise(0.5)),
 )
 
 
+def _middle(values: np.ndarray) -> float:
+    """Return the median over the steps, a single one of which can be far from all others."""
+    return float(np.median(values))
+
+
 def _width(found: Smoothness) -> float:
-    return float(np.ptp(found.loss_range, axis=1).mean())
+    return _middle(np.ptp(found.loss_range, axis=1))
 
 
 def _relative(found: Smoothness) -> float:
-    return float((found.predictiveness[:, 1] / found.gradient_norm).mean())
+    return _middle(found.predictiveness[:, 1] / found.gradient_norm)
 
 
 def _later(values: np.ndarray) -> float:
     """Return the mean over all layers but the first, which has none before it."""
-    return float(np.nanmean(values[:, 1:]))
+    return _middle(values[:, 1:].mean(axis=1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,7 +136,7 @@ class Study(Result):
     normalised: Measured
 
     def compared(self) -> list[tuple[str, float, float, bool]]:
-        """Return each measure's name, both means, and whether batch normalisation is smoother."""
+        """Return each measure's name, both numbers, and whether it is for batch normalisation."""
         found = []
         for name, less, number_of in COMPARED:
             plain, normalised = (float(number_of(m)) for m in (self.plain, self.normalised))
@@ -139,9 +144,10 @@ class Study(Result):
         return found
 
     def table(self) -> Table:
-        """Return both means of each measure, and which network is smoother by it."""
+        """Return both numbers of each measure, and the network that it is in favour of."""
         right = ("PLAIN", "BN")
-        shown = table("MEASURE", *right, "SMOOTHER", right=right, title=f"{self.model}: means")
+        title = f"{self.model}: medians of {len(self.plain.exact.steps)} steps"
+        shown = table("MEASURE", *right, "IN FAVOUR OF", right=right, title=title)
         pairs = [f"{100 * m.accuracy[-1]:.1f} %" for m in (self.plain, self.normalised)]
         shown.add_row("validation accuracy", *pairs, "")
         for name, plain, normalised, smoother in self.compared():
