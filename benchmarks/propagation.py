@@ -38,6 +38,10 @@ KEPT = {
     "reff_noise": "each", "varying": "end", "log_nu2": "end", "log_mu2_noise": "end",
     "chi": "end", "mu4": "each", "nu1_abs": "each",
 }  # fmt: skip
+#: The curves that are kept of a model.
+KEPT_OF_MODELS = dict.fromkeys(
+    ("log_chi", "delta_chi", "reff_signal", "reff_noise", "varying", "log_nu2"), "end"
+)
 #: Depths that are kept of a simulation, as shares of the deepest.
 SHARES = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 1.0)
 DIGITS = 6
@@ -128,7 +132,7 @@ BATCH, REPEATS = 32, 1
 def thinned(result: Propagation, places: Sequence[int]) -> Propagation:
     """Return a result with the kept curves alone, at some of its depths, in a few digits."""
     kept: dict[str, dict[str, Curve]] = {}
-    for measure, where in KEPT.items():
+    for measure, where in (KEPT_OF_MODELS if result.names else KEPT).items():
         found = result.curves[measure]
         wanted = found if where == "each" else [list(found)[-1]]
         kept[measure] = {

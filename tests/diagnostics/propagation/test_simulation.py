@@ -60,10 +60,10 @@ def test_what_starts_as_the_identity_changes_nothing(kind, images):
 
 
 def test_depth_does_not_overflow():
-    """Each unit about doubles the square of the signal: 2**300 is beyond float32."""
-    settings = {"width": 32, "depth": 300, "batch": 4, "simulations": 1, "points": 3}
+    """Each unit about doubles the square of the signal: float32 ends at 2**128."""
+    settings = {"width": 32, "depth": 200, "batch": 4, "simulations": 1, "points": 3}
     found = simulate("vanilla-res", kernel_size=1, **settings)
-    assert found.curve("log_nu2").mean[-1] > 100
+    assert found.curve("log_nu2").mean[-1] > 89
     assert np.isfinite(found.curve("log_chi").mean).all()
     assert "exploding signal" in found.verdict
 
