@@ -24,9 +24,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import experiment_tables
+import filter_tables
+import laboratory_tables
 import part_tables
 import performance_tables
+import propagation_tables
 import scaling_tables
+import smoothness_tables
 from tables import table
 
 import isozoo
@@ -272,6 +276,10 @@ REGIONS = {
     **performance_tables.REGIONS,
     **experiment_tables.REGIONS,
     **scaling_tables.REGIONS,
+    **smoothness_tables.REGIONS,
+    **laboratory_tables.REGIONS,
+    **filter_tables.REGIONS,
+    **propagation_tables.REGIONS,
 }
 
 

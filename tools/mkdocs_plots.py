@@ -6,6 +6,10 @@ import json
 import tempfile
 from pathlib import Path
 
+import filter_tables
+import laboratory_tables
+import propagation_tables
+import smoothness_tables
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
@@ -22,7 +26,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add `assets/runs.png`, all runs in one plot, and each one's own files in `assets/NAME/`.
 
     The rows of the suite of benchmarks become `assets/performance/KEY.png`, and the experiments
-    that were run `assets/experiments/TABLE-SCALE.png`.
+    that were run `assets/experiments/TABLE-SCALE.png`. What was measured of signal propagation
+    becomes `assets/propagation/*.png`, of singular values and filters `assets/filters/*.png`,
+    of smoothness `assets/smoothness/*.png`, and of the laboratory's own page
+    `assets/laboratory/*.png`.
 
     They are files of the site and not of docs/, which `mkdocs serve` watches for changes.
     """
@@ -35,7 +42,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             target = f"assets/{path.parent.name}/{name}"
             files.append(File.generated(config, target, content=path.read_bytes()))
     pictures = {f"performance/{key}": picture for key, picture in _measured().items()}
-    for key, picture in (pictures | _experiments()).items():
+    pictures |= _experiments()
+    for measured in (filter_tables, laboratory_tables, propagation_tables, smoothness_tables):
+        pictures |= measured.pictures()
+    for key, picture in pictures.items():
         files.append(File.generated(config, f"assets/{key}.png", content=picture))
     return files
 
