@@ -18,7 +18,7 @@ import numpy as np
 import isozoo
 from isozoo.data import InMemoryImages, Samples, open_split
 from isozoo.data.streams import streams
-from isozoo.diagnostics.filters import filters
+from isozoo.diagnostics.filter_report import filters
 from isozoo.diagnostics.pruning import FineTuning, prune_classifier
 from isozoo.diagnostics.result import Result
 from isozoo.files import atomic_write

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import keras
 
 import isozoo
-from isozoo.diagnostics.spectra import NetworkSpectra, Spectra, spectra
+from isozoo.diagnostics.singular_spectra import NetworkSpectra, Spectra, spectra
 from isozoo.files import atomic_write
 from isozoo.models.folder import load_folder
 from isozoo.training.recipe import Recipe

@@ -14,10 +14,10 @@ from typing import Any
 
 from tables import table
 
-from isozoo.diagnostics.filters import FilterReport
+from isozoo.diagnostics.filter_report import FilterReport
 from isozoo.diagnostics.pruning import PruningReport
 from isozoo.diagnostics.result import png
-from isozoo.diagnostics.spectra import Spectra
+from isozoo.diagnostics.singular_spectra import Spectra
 
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results" / "diagnostics"
 NOT_MEASURED = "Not measured yet.\n"

@@ -20,16 +20,17 @@ if TYPE_CHECKING:
     from isozoo.diagnostics.cost import Cost
     from isozoo.diagnostics.distributions import Activations, activations
     from isozoo.diagnostics.explanation import Explanation, explain
-    from isozoo.diagnostics.filters import FilterReport
+    from isozoo.diagnostics.filter_report import FilterReport, filters
     from isozoo.diagnostics.gradients import loss_and_gradients, value_and_jvp, value_and_vjp
     from isozoo.diagnostics.isometry import Isometry, Jacobian, measure_isometry, measure_jacobian
     from isozoo.diagnostics.landscapes import Landscape, landscape
     from isozoo.diagnostics.measures import MEASURES, compare, read_result
     from isozoo.diagnostics.propagation import Propagation, model_propagation, simulate
+    from isozoo.diagnostics.pruning import prune
     from isozoo.diagnostics.result import Result
     from isozoo.diagnostics.shifts import CovariateShift, covariate_shift
+    from isozoo.diagnostics.singular_spectra import Spectra, spectra
     from isozoo.diagnostics.smooth import smoothness
-    from isozoo.diagnostics.spectra import Spectra
     from isozoo.diagnostics.subject import Subject, open_subject
     from isozoo.diagnostics.taps import Step, steps, stream
     from isozoo.diagnostics.travel import Distances, distances
@@ -45,7 +46,7 @@ _HOME = {
     "Distances": ".travel",
     "DistancesCallback": ".callbacks",
     "Explanation": ".explanation",
-    "FilterReport": ".filters",
+    "FilterReport": ".filter_report",
     "Isometry": ".isometry",
     "Jacobian": ".isometry",
     "Landscape": ".landscapes",
@@ -53,7 +54,7 @@ _HOME = {
     "Result": ".result",
     "Smoothness": ".walks",
     "SmoothnessCallback": ".callbacks",
-    "Spectra": ".spectra",
+    "Spectra": ".singular_spectra",
     "Step": ".taps",
     "Subject": ".subject",
     "activations": ".distributions",
@@ -61,15 +62,18 @@ _HOME = {
     "covariate_shift": ".shifts",
     "distances": ".travel",
     "explain": ".explanation",
+    "filters": ".filter_report",
     "landscape": ".landscapes",
     "loss_and_gradients": ".gradients",
     "measure_isometry": ".isometry",
     "measure_jacobian": ".isometry",
     "model_propagation": ".propagation",
     "open_subject": ".subject",
+    "prune": ".pruning",
     "read_result": ".measures",
     "simulate": ".propagation",
     "smoothness": ".smooth",
+    "spectra": ".singular_spectra",
     "steps": ".taps",
     "stream": ".taps",
     "value_and_jvp": ".gradients",
@@ -102,15 +106,18 @@ __all__ = [
     "covariate_shift",
     "distances",
     "explain",
+    "filters",
     "landscape",
     "loss_and_gradients",
     "measure_isometry",
     "measure_jacobian",
     "model_propagation",
     "open_subject",
+    "prune",
     "read_result",
     "simulate",
     "smoothness",
+    "spectra",
     "steps",
     "stream",
     "value_and_jvp",

@@ -80,7 +80,7 @@ def _side(subject: Subject) -> tuple[int, int]:
 MEASURES: dict[str, Measure] = {
     "spectra": Measure(
         "singular values of every convolution, and its distance to an isometry",
-        "spectra", "Spectra", "spectra", "spectra_cost",
+        "singular_spectra", "Spectra", "spectra", "spectra_cost",
         lambda s: ((s.model, _side(s), s.label), {}),
         lambda s: (s.model, _side(s)),
         usual=True,
@@ -102,7 +102,7 @@ MEASURES: dict[str, Measure] = {
     ),
     "filters": Measure(
         "dead and always active filters, and the entropy of the others",
-        "filters", "FilterReport", "filters", "filters_cost",
+        "filter_report", "FilterReport", "filters", "filters_cost",
         lambda s: (_batch(s), {"label": s.label}),
         lambda s: (s.model, len(s.images)),
         usual=True,

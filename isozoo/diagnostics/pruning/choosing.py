@@ -7,7 +7,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from isozoo.diagnostics.filters import FilterReport, LayerFilters
+from isozoo.diagnostics.filter_report import FilterReport, LayerFilters
 from isozoo.diagnostics.pruning.channels import Channels, follow
 from isozoo.diagnostics.taps import graph
 from isozoo.errors import DiagnosticsError, unknown

@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from isozoo.diagnostics import showing
-from isozoo.diagnostics.filters import batches_of, by_position
+from isozoo.diagnostics.filter_report import batches_of, by_position
 from isozoo.diagnostics.pruning.channels import Channels
 from isozoo.diagnostics.taps import Step, stream
 from isozoo.errors import DiagnosticsError

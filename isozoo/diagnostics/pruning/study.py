@@ -14,7 +14,7 @@ from isozoo.data.samples import Samples
 from isozoo.data.streams import streams
 from isozoo.diagnostics import showing
 from isozoo.diagnostics.cost import Cost
-from isozoo.diagnostics.filters import FilterReport, filters, filters_cost
+from isozoo.diagnostics.filter_report import FilterReport, filters, filters_cost
 from isozoo.diagnostics.operators import multiply_adds
 from isozoo.diagnostics.pruning.choosing import dead_filters, weakest_filters
 from isozoo.diagnostics.pruning.removal import Pruned, prune

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from isozoo import Classifier, architecture
-from isozoo.diagnostics.filters import filters
+from isozoo.diagnostics.filter_report import filters
 from isozoo.diagnostics.pruning import dead_filters, prune, weakest_filters
 from isozoo.errors import DiagnosticsError, UnknownNameError
 from isozoo.layers import Maxout, SReLU, SymmetricMaxPooling2D

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from isozoo import Classifier, architecture
-from isozoo.diagnostics.spectra import Spectra, spectra, spectra_cost
+from isozoo.diagnostics.singular_spectra import Spectra, spectra, spectra_cost
 
 
 @pytest.fixture(scope="module")

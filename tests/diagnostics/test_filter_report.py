@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from isozoo import Classifier, architecture
-from isozoo.diagnostics import filters as module
-from isozoo.diagnostics.filters import FilterReport, entropy, filters, filters_cost
+from isozoo.diagnostics import filter_report as module
+from isozoo.diagnostics.filter_report import FilterReport, entropy, filters, filters_cost
 from isozoo.errors import DiagnosticsError
 from isozoo.layers import SReLU
 
