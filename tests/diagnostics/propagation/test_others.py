@@ -18,7 +18,7 @@ def test_resnet50_of_keras():
 
 @pytest.mark.kerashub
 def test_a_backbone_of_kerashub():
-    import keras_hub
+    keras_hub = pytest.importorskip("keras_hub", reason="needs the extra `detection`")
 
     model = keras_hub.models.ResNetBackbone(
         input_conv_filters=[8], input_conv_kernel_sizes=[3], stackwise_num_filters=[8, 16],
