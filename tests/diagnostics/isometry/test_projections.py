@@ -51,6 +51,34 @@ def test_every_value_has_a_true_one_within_its_error():
     assert abs(got.frobenius - norm) < 4 * got.frobenius_error < 0.2 * norm
 
 
+@pytest.mark.parametrize("outlier", [1.3, 1.5])
+@pytest.mark.parametrize("lowest", [1.0, 0.9])
+def test_a_value_that_stands_out_of_a_flat_spectrum_is_found(outlier, lowest):
+    # Nearly an isometry: the last block of the iteration alone sees little of the outlier.
+    values = np.linspace(lowest, 1, 4000)[:, None]
+    values[1234] = outlier
+    got = singular_values(lambda v: values * v, lambda u: values * u, (4000, 4000), 3)
+    assert got.values[0] == pytest.approx(outlier, rel=1e-3)
+    assert (got.values[1:] <= 1 + 1e-9).all()
+    assert got.errors[0] < 0.05
+
+
+@pytest.mark.parametrize("shape", [(30, 200), (200, 30)])
+def test_a_basis_that_fills_the_space_has_all_values(shape):
+    matrix = drawn(*shape)
+    got = found(matrix, 5)
+    assert not got.exact
+    np.testing.assert_allclose(got.values, np.linalg.svd(matrix)[1][:5], rtol=1e-12)
+    assert got.errors.max() < 1e-11 * got.values[0]
+
+
+def test_few_values_that_are_not_zero_are_all_found():
+    matrix = drawn(300, 4) @ drawn(4, 200, seed=1)
+    expected = np.linalg.svd(matrix, compute_uv=False)[:6]
+    got = found(matrix, 6)
+    np.testing.assert_allclose(got.values, expected, rtol=1e-12, atol=1e-9)
+
+
 def test_of_an_isometry_every_estimate_is_one():
     got = found(np.linalg.qr(drawn(100, 100))[0], 4)
     np.testing.assert_allclose(got.values, 1, rtol=1e-12)
