@@ -9,32 +9,17 @@ import os
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from isozoo.data.images import is_image_name, open_image
 from isozoo.data.storage import ImageStorage, open_storage
+from isozoo.detection.samples import MASK_SIDE, Annotations
 from isozoo.errors import DataError, MissingExtraError
 
-#: Pixels on a side of the masks that are trained on, each as large as its object's box.
-MASK_SIDE = 56
 #: Boxes with a side below this, in pixels, are left out.
 LEAST_SIDE = 1.0
-
-
-class Annotations(NamedTuple):
-    """The objects of one picture.
-
-    Args:
-        boxes: `(objects, 4)`, float32: left, top, right and bottom in pixels.
-        labels: `(objects,)`, int32: indices of `CocoImages.classes`.
-        masks: `(objects, MASK_SIDE, MASK_SIDE)`, uint8, 0 or 1: each in the frame of its box.
-    """
-
-    boxes: np.ndarray
-    labels: np.ndarray
-    masks: np.ndarray
 
 
 class CocoImages:
@@ -77,7 +62,12 @@ class CocoImages:
         self.category_ids: tuple[int, ...] = tuple(sorted(categories))
         self.classes: tuple[str, ...] = tuple(categories[number] for number in self.category_ids)
         self._labels = {number: label for label, number in enumerate(self.category_ids)}
-        self._images = {image["id"]: image for image in dataset["images"]}
+        self._images = {}
+        for image in dataset["images"]:
+            named = f"image {_key(image, 'id')} of {where}"
+            _check_keys(image, ("id", "file_name", "height", "width"), named)
+            _check_numbers([image["height"], image["width"]], 2, f"{named}: height and width")
+            self._images[image["id"]] = image
         self.image_ids: tuple[int, ...] = tuple(sorted(self._images))
         self._objects = self._sorted()
         files = set(storage.files)
@@ -123,8 +113,7 @@ class CocoImages:
 
     def size(self, index: int) -> tuple[int, int]:
         """Return height and width of a picture as its annotation says them."""
-        image = self._images[self.image_ids[index]]
-        return image["height"], image["width"]
+        return self._sides(self.image_ids[index])
 
     def image(self, index: int) -> np.ndarray:
         """Return the uint8 pixels `(height, width, 3)` of a picture.
@@ -167,25 +156,28 @@ class CocoImages:
         found = defaultdict(list)
         self.degenerate = 0
         for annotation in self.dataset["annotations"]:
-            where = f"annotation {annotation.get('id')} of image {annotation.get('image_id')}"
+            where = f"annotation {_key(annotation, 'id')} of image {_key(annotation, 'image_id')}"
             where = f"{where} in {self._where}"
             _check_keys(annotation, ("image_id", "category_id", "bbox", "segmentation"), where)
             if annotation["image_id"] not in self._images:
                 raise DataError(f"{where}: there is no such image; remove it")
             if annotation["category_id"] not in self._labels:
                 raise DataError(f"{where}: there is no category {annotation['category_id']}")
-            box = annotation["bbox"]
-            if len(box) != 4 or not all(math.isfinite(side) for side in box):
-                raise DataError(f"{where}: a box has 4 finite numbers, found {box}")
+            _check_numbers(annotation["bbox"], 4, f"{where}: a box")
+            height, width = self._sides(annotation["image_id"])
+            _check_mask(annotation["segmentation"], height, width, where)
             if annotation.get("iscrowd"):
                 continue
-            image = self._images[annotation["image_id"]]
-            left, top, right, bottom = _corners(box, image["height"], image["width"])
+            left, top, right, bottom = _corners(annotation["bbox"], height, width)
             if min(right - left, bottom - top) < LEAST_SIDE:
                 self.degenerate += 1
             else:
                 found[annotation["image_id"]].append(annotation)
         return found
+
+    def _sides(self, number: int) -> tuple[int, int]:
+        image = self._images[number]
+        return image["height"], image["width"]
 
 
 def _is_wanted(name: PurePosixPath) -> bool:
@@ -196,6 +188,40 @@ def _check_keys(found: Any, keys: tuple[str, ...], where: str) -> None:
     lacking = [key for key in keys if not isinstance(found, Mapping) or key not in found]
     if lacking:
         raise DataError(f"{where} lacks {', '.join(lacking)}; it is not in COCO's format")
+
+
+def _key(found: Any, key: str) -> Any:
+    return found.get(key) if isinstance(found, Mapping) else None
+
+
+def _check_numbers(found: Any, count: int, what: str) -> None:
+    numbers = isinstance(found, list) and all(isinstance(x, int | float) for x in found)
+    if not numbers or len(found) != count or not all(math.isfinite(x) for x in found):
+        raise DataError(f"{what} must be {count} finite numbers, found {found}; mend or remove it")
+
+
+def _check_mask(found: Any, height: int, width: int, where: str) -> None:
+    """Refuse what is neither polygons nor run lengths of the picture."""
+    if isinstance(found, Mapping):
+        if "counts" not in found or list(found.get("size", ())) != [height, width]:
+            raise DataError(
+                f"{where}: run lengths have counts and the size [{height}, {width}] of the "
+                f"picture, found {sorted(found)} of size {found.get('size')}; mend or remove it"
+            )
+        return
+    polygons = found if isinstance(found, list) else []
+    for polygon in polygons:
+        corners = len(polygon) if isinstance(polygon, list) else 0
+        if corners < 6 or corners % 2:
+            raise DataError(
+                f"{where}: a polygon has three points or more, found {polygon}; mend or remove it"
+            )
+        _check_numbers(polygon, corners, f"{where}: a polygon")
+    if not polygons:
+        raise DataError(
+            f"{where}: a mask is polygons or run lengths, found {found}; objects without a mask "
+            "cannot be learned from, remove it"
+        )
 
 
 def _corners(box: Any, height: int, width: int) -> tuple[float, float, float, float]:

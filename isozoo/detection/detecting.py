@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from keras import ops
 
 from isozoo.detection.evaluation import Detections
 from isozoo.detection.pasting import paste
@@ -20,8 +19,8 @@ class Detector(Protocol):
     preprocessing: Any
     scaling: Any
 
-    def __call__(self, inputs: dict[str, Any], /) -> dict[str, Any]:
-        """Return what is found in preprocessed images."""
+    def predict_on_batch(self, inputs: dict[str, Any], /) -> dict[str, Any]:
+        """Return what is found in preprocessed images, as arrays."""
         ...
 
 
@@ -57,15 +56,14 @@ def detections(
     used: Scaling = scaling or model.scaling
     for pixels in pictures:
         height, width = pixels.shape[:2]
-        scaled, _ = used.scaled(pixels)
+        scaled, ratios = used.scaled(pixels)
         image = filled(model.preprocessing.normalize(scaled), used.shape(height, width))
         inputs = {"images": image[None], "sides": np.array([scaled.shape[:2]], np.float32)}
-        answer = {name: value[0] for name, value in _numpy(model(inputs)).items()}
+        # Compiled once for each shape, without gradients.
+        answer = _checked(model.predict_on_batch(inputs))
         valid = answer["valid"]
-        # Sides were rounded, each by itself.
-        ratio = np.array([width / scaled.shape[1], height / scaled.shape[0]] * 2)
         yield Detections(
-            answer["boxes"][valid] * ratio,
+            answer["boxes"][valid] / ratios,
             answer["labels"][valid],
             answer["scores"][valid],
             answer["masks"][valid],
@@ -88,8 +86,9 @@ def named(found: Detections, size: tuple[int, int], labels: Sequence[str]) -> li
     return objects
 
 
-def _numpy(answer: dict[str, Any]) -> dict[str, np.ndarray]:
-    arrays = {name: ops.convert_to_numpy(value) for name, value in answer.items()}
+def _checked(answer: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Return the first picture's part of an answer."""
+    arrays = {name: np.asarray(value)[0] for name, value in answer.items()}
     if not all(np.isfinite(value).all() for value in arrays.values()):
         raise WeightsError(
             "the network's answer is not finite, so no object can be told; check the weights it "

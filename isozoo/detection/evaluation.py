@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from isozoo.detection.coco import CocoImages, coco_masks
+from isozoo.detection.coco import coco_masks
 from isozoo.detection.pasting import paste
+from isozoo.detection.samples import DetectionSamples
 from isozoo.errors import DataError
 
 #: COCO's twelve numbers in its order: precision at overlaps and sizes, recall at numbers of
@@ -67,8 +68,36 @@ def coco_results(
     return results
 
 
+class Truth(Protocol):
+    """What detections are compared with: `CocoImages`, or other pictures by `as_coco`."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        ...
+
+    @property
+    def category_ids(self) -> tuple[int, ...]:
+        """COCO's number of each class."""
+        ...
+
+    @property
+    def image_ids(self) -> tuple[int, ...]:
+        """COCO's number of each picture."""
+        ...
+
+    @property
+    def dataset(self) -> Mapping[str, Any]:
+        """The content of an annotation file."""
+        ...
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Return height and width of a picture."""
+        ...
+
+
 def average_precision(
-    data: CocoImages, detections: Iterable[Detections]
+    data: Truth, detections: Iterable[Detections], labels: Sequence[str] | None = None
 ) -> dict[str, dict[str, float | None]]:
     """Return COCO's twelve numbers for boxes and for masks.
 
@@ -76,24 +105,32 @@ def average_precision(
         data: The pictures and their objects, crowds among them: what is found in a crowd counts
             neither for nor against.
         detections: What was found in each, in their order.
+        labels: Names of the classes that were found, to be compared with those of the pictures.
 
     Returns:
         By `"box"` and `"mask"`, each of `METRICS` in [0, 1]; None where there is no object of that
         size.
 
     Raises:
-        DataError: There are more or fewer detections than pictures.
+        DataError: There are more or fewer detections than pictures, or the classes are others.
         MissingExtraError: pycocotools is not installed.
     """
+    if labels is not None and tuple(labels) != data.classes:
+        raise DataError(
+            f"what was found has the classes {', '.join(labels[:5])}..., the pictures have "
+            f"{', '.join(data.classes[:5])}...; their order counts, too"
+        )
     results, count = [], 0
     for index, found in enumerate(detections):
         count += 1
-        if index < len(data):
+        if index < len(data.image_ids):
             results += coco_results(
                 found, data.image_ids[index], data.size(index), data.category_ids
             )
-    if count != len(data):
-        raise DataError(f"detections of {count} pictures do not go with {len(data)} pictures")
+    if count != len(data.image_ids):
+        raise DataError(
+            f"detections of {count} pictures do not go with {len(data.image_ids)} pictures"
+        )
     coco_masks()
     from pycocotools.coco import COCO
 
@@ -103,24 +140,59 @@ def average_precision(
         truth: Any = COCO()
         truth.dataset = _complete(data.dataset)
         truth.createIndex()
-        # Without results, its loader fails.
-        found = truth.loadRes(results) if results else None
-        return {kind: _numbers(truth, found, name) for kind, name in KINDS.items()}
+        return {kind: _numbers(truth, results, kind) for kind in KINDS}
 
 
-def _numbers(truth: Any, found: Any, kind: Any) -> dict[str, float | None]:
+def _numbers(truth: Any, results: list[dict[str, Any]], kind: str) -> dict[str, float | None]:
     from pycocotools.cocoeval import COCOeval
 
-    if found is None:
-        present = any(not annotation.get("iscrowd") for annotation in truth.dataset["annotations"])
-        return dict.fromkeys(METRICS, 0.0 if present else None)
-    evaluation = COCOeval(truth, found, kind)
+    if kind == "mask":
+        # With a box, the loader would take the box's area for the mask's.
+        results = [{k: v for k, v in result.items() if k != "bbox"} for result in results]
+    # Without results, its loader fails: then something that is nowhere was found.
+    found = truth.loadRes(results or [_nothing(truth, kind)])
+    name: Any = KINDS[kind]
+    evaluation = COCOeval(truth, found, name)
     evaluation.evaluate()
     evaluation.accumulate()
     evaluation.summarize()
     # COCO says -1 where there is nothing to find.
     values = (float(value) for value in evaluation.stats)
     return dict(zip(METRICS, (None if value < 0 else value for value in values), strict=True))
+
+
+def _nothing(truth: Any, kind: str) -> dict[str, Any]:
+    """Return a detection without an extent."""
+    image = truth.dataset["images"][0]
+    tools = coco_masks()
+    empty = tools.encode(np.zeros((image["height"], image["width"]), np.uint8, order="F"))
+    where = {"segmentation": empty} if kind == "mask" else {"bbox": [0.0, 0.0, 0.0, 0.0]}
+    category = truth.dataset["categories"][0]["id"]
+    return {"image_id": image["id"], "category_id": category, "score": 0.0, **where}
+
+
+def as_coco(samples: DetectionSamples, classes: Sequence[str]) -> dict[str, Any]:
+    """Return pictures with objects as the content of a COCO annotation file.
+
+    Args:
+        samples: The pictures, numbered from 1 on.
+        classes: Names of the classes, numbered from 1 on.
+
+    Raises:
+        MissingExtraError: pycocotools is not installed.
+    """
+    images, annotations = [], []
+    for index in range(len(samples)):
+        height, width = samples.size(index)
+        images.append({"id": index + 1, "height": height, "width": width, "file_name": ""})
+        boxes, labels, masks = samples.objects(index)
+        truth = Detections(boxes, labels, np.ones(len(boxes)), masks)
+        category_ids = tuple(range(1, len(classes) + 1))
+        for result in coco_results(truth, index + 1, (height, width), category_ids):
+            area = float(coco_masks().area(result["segmentation"]))
+            annotations.append(result | {"id": len(annotations) + 1, "area": area, "iscrowd": 0})
+    categories = [{"id": number, "name": name} for number, name in enumerate(classes, start=1)]
+    return {"images": images, "annotations": annotations, "categories": categories}
 
 
 def _complete(dataset: Mapping[str, Any]) -> dict[str, Any]:

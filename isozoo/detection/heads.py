@@ -31,8 +31,8 @@ def box_head(
         >>> head.output["logits"].shape, head.output["offsets"].shape
         ((None, 4), (None, 3, 4))
     """
-    inputs = keras.Input((settings.box_size, settings.box_size, settings.channels))
-    x = layers.Flatten(name="flat")(inputs)
+    inputs = _features(settings.box_size, settings, dtype)
+    x = layers.Flatten(dtype=dtype, name="flat")(inputs)
     for number in (1, 2):
         x = layers.Dense(
             settings.box_units, "relu", kernel_initializer="lecun_uniform", dtype=dtype,
@@ -68,7 +68,7 @@ def mask_head(
         >>> mask_head(3, DetectionSettings(channels=4)).output_shape
         (None, 28, 28, 3)
     """
-    inputs = keras.Input((settings.mask_size, settings.mask_size, settings.channels))
+    inputs = _features(settings.mask_size, settings, dtype)
     x = inputs
     # Detectron2's c2_msra_fill: normal with variance 2 / fan_out.
     fill = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
@@ -88,12 +88,25 @@ def mask_head(
 
 
 def of_boxes(head: keras.Model, features: Any) -> Any:
-    """Return what a head says of features `(batch, boxes, size, size, channels)`, box by box."""
+    """Return what a head says of boxes.
+
+    Args:
+        head: A `box_head` or `mask_head`.
+        features: `(batch, boxes, size, size, channels)`.
+
+    Returns:
+        The head's outputs, with `(batch, boxes, ...)` in place of `(boxes, ...)`.
+    """
     shape = ops.shape(features)
     said = head(ops.reshape(features, (-1, *features.shape[2:])))
     return keras.tree.map_structure(
         lambda value: ops.reshape(value, (shape[0], shape[1], *value.shape[1:])), said
     )
+
+
+def _features(size: int, settings: DetectionSettings, dtype: keras.DTypePolicy | str | None) -> Any:
+    policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
+    return keras.Input((size, size, settings.channels), dtype=policy.compute_dtype)
 
 
 def _normal(deviation: float) -> keras.Initializer:

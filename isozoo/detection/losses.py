@@ -27,7 +27,8 @@ def proposal_losses(scored: Scored, targets: ProposalTargets, batch: int) -> dic
     drawn = targets.drawn
     logits = ops.take_along_axis(scored.logits, drawn.indices, axis=1)
     offsets = ops.take_along_axis(scored.offsets, drawn.indices[..., None], axis=1)
-    pictures = ops.cast(ops.shape(logits)[0], "float32")
+    # A replica may have no picture of a batch.
+    pictures = ops.maximum(ops.cast(ops.shape(logits)[0], "float32"), 1.0)
     wrong = _cross_entropy(drawn.positive, logits) * ops.cast(drawn.valid, "float32")
     apart = ops.sum(ops.absolute(offsets - targets.offsets), axis=-1)
     apart = ops.where(drawn.positive, apart, 0.0)
@@ -86,5 +87,4 @@ def of_class(values: Any, targets: BoxTargets) -> Any:
 
 def _cross_entropy(truth: Any, logits: Any) -> Any:
     """Return the binary cross-entropy of every logit."""
-    truth = ops.cast(truth, "float32")
-    return ops.relu(logits) - logits * truth + ops.log1p(ops.exp(-ops.absolute(logits)))
+    return ops.binary_crossentropy(ops.cast(truth, "float32"), logits, from_logits=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,8 +21,8 @@ from isozoo.detection.heads import box_head, mask_head, of_boxes
 from isozoo.detection.losses import box_losses, mask_loss, of_class, proposal_losses
 from isozoo.detection.proposals import ProposalHead, Proposals, Scored, clip, propose
 from isozoo.detection.pyramid import LEVELS, feature_pyramid
-from isozoo.detection.roi_align import roi_align
-from isozoo.detection.scaling import Scaling
+from isozoo.detection.roi_align import finite, roi_align
+from isozoo.detection.scaling import DIVISOR, Scaling
 from isozoo.detection.settings import DetectionSettings
 from isozoo.detection.suppression import suppress
 from isozoo.detection.targets import Objects, box_targets, mask_targets, proposal_targets
@@ -30,8 +31,22 @@ from isozoo.models.backbone import Backbone
 from isozoo.models.predictions import as_list
 
 LOSSES = ("objectness", "proposal_offsets", "classes", "box_offsets", "masks")
-#: Sides of images have to be multiples of this.
-DIVISOR = 32
+
+
+def _sound(maps: Mapping[str, Any]) -> Any:
+    """Return whether the maps of each picture are finite, `(batch, 1)`.
+
+    What is not vanishes in choices and comparisons, and must not look as if nothing was found.
+    """
+    finite_maps = [ops.all(ops.isfinite(x), axis=(1, 2, 3)) for x in maps.values()]
+    return ops.all(ops.stack(finite_maps), axis=0)[:, None]
+
+
+@functools.lru_cache(maxsize=8)
+def _anchors(
+    shapes: tuple[tuple[str, tuple[int, int]], ...], settings: DetectionSettings
+) -> dict[str, Any]:
+    return anchors(dict(shapes), dict(settings.anchor_sizes), settings.anchor_ratios)
 
 
 @keras.saving.register_keras_serializable(package="isozoo")
@@ -52,6 +67,11 @@ class MaskRCNN(keras.Model):
             it was filled up with at the right and below. In training also with `boxes` `(batch,
             objects, 4)`, `labels` `(batch, objects)`, `masks` `(batch, objects, side, side)` and
             `valid` `(batch, objects)`, as in `isozoo.detection.targets.Objects`.
+
+    Where it differs from detectron2: see `DetectionSettings` and
+    `isozoo.detection.scaling.Scaling`; pictures without objects are trained on, too; nothing is
+    frozen but what `backbone.freeze` freezes, and batch normalisation is trained unless it is; a
+    detection needs at least the least score, not more.
 
     Returns:
         A mapping. Of what was found: `boxes` `(batch, detections, 4)` in pixels of the images,
@@ -85,7 +105,8 @@ class MaskRCNN(keras.Model):
         scaling: Scaling | Mapping[str, Any] | None = None,
         name: str | None = None,
     ):
-        super().__init__(name=name or "mask_rcnn")
+        # Boxes must not be rounded to the precision that images are computed in.
+        super().__init__(name=name or "mask_rcnn", autocast=False)
         count, labels = split_classes(classes)
         if count < 1:
             raise ValueError(f"classes must be at least 1, got {count}")
@@ -95,6 +116,11 @@ class MaskRCNN(keras.Model):
             preprocessing = Preprocessing.from_dict(preprocessing)
         if not isinstance(scaling, Scaling):
             scaling = Scaling(**scaling or {})
+        if preprocessing.channels != backbone.architecture.channels:
+            raise ValueError(
+                f"preprocessing makes images of {preprocessing.channels} channels, the backbone "
+                f"takes {backbone.architecture.channels}; give preprocessing.with_channels(...)"
+            )
         self.dtype_policy = policy = backbone.dtype_policy
         self.backbone = backbone
         self.classes = count
@@ -125,7 +151,7 @@ class MaskRCNN(keras.Model):
         maps = self.pyramid(images, training=training)
         scored = self.proposal_head(maps)
         shapes = {level: features.shape[1:3] for level, features in maps.items()}
-        around = anchors(shapes, dict(self.settings.anchor_sizes), self.settings.anchor_ratios)
+        around = _anchors(tuple(shapes.items()), self.settings)
         maps = {level: maps[level] for level in LEVELS}
         sides = ops.cast(sides, "float32")
         count = self.settings.candidates if training else self.settings.candidates_detecting
@@ -173,7 +199,7 @@ class MaskRCNN(keras.Model):
         return losses | mask_loss(of_class(logits, targets), masks, targets.drawn.positive)
 
     def _found(self, maps: Mapping[str, Any], proposals: Proposals, sides: Any) -> dict[str, Any]:
-        """Return the detections."""
+        """Return the detections; scores are NaN where the features are not finite."""
         settings = self.settings
         features = roi_align(maps, proposals.boxes, settings.box_size, settings.samples)
         said = of_boxes(self.box_head, features)
@@ -189,7 +215,7 @@ class MaskRCNN(keras.Model):
         offsets = ops.reshape(said["offsets"], (ops.shape(scores)[0], -1, 4))
         offsets = ops.take_along_axis(offsets, order[..., None], axis=1)
         boxes = ops.take_along_axis(proposals.boxes, which[..., None], axis=1)
-        boxes = clip(decode(offsets, boxes), sides)
+        boxes = clip(finite(decode(offsets, boxes)), sides)
         there = ops.logical_and(
             scores >= settings.least_score, ops.all(boxes[..., 2:] > boxes[..., :2], axis=-1)
         )
@@ -200,7 +226,7 @@ class MaskRCNN(keras.Model):
         return {
             "boxes": boxes,
             "labels": labels,
-            "scores": ops.where(kept.valid, scores, 0.0),
+            "scores": ops.where(_sound(maps), ops.where(kept.valid, scores, 0.0), float("nan")),
             "valid": kept.valid,
             "masks": self._masks(maps, boxes, labels),
         }
@@ -236,11 +262,31 @@ class MaskRCNN(keras.Model):
             for pixels, found in zip(pictures, detections(self, pictures), strict=True)
         ]
 
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """Return the sum of the losses and of the penalties on weights.
+
+        Raises:
+            ValueError: What is computed is a validation, which has no losses.
+        """
+        if not training:
+            raise ValueError(
+                "a MaskRCNN has no losses but in training; measure it with "
+                "isozoo.detection.evaluation.average_precision instead of evaluate() or "
+                "validation_data"
+            )
+        return super().compute_loss(x, y, y_pred, sample_weight, training)
+
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict:
         """Return the means of the losses so far."""
         for mean in self.loss_means:
-            if mean.name in y_pred:
-                mean.update_state(y_pred[mean.name])
+            mean.update_state(y_pred[mean.name])
         return self.get_metrics_result()
 
     def get_config(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from isozoo.detection.boxes import decode
+from isozoo.detection.roi_align import finite
 from isozoo.detection.settings import DetectionSettings
 from isozoo.detection.suppression import suppress
 
@@ -66,15 +67,16 @@ class ProposalHead(keras.layers.Layer):
         self.anchors = anchors
         normal = keras.initializers.RandomNormal(stddev=0.01)
 
-        def convolution(filters: int, side: int, name: str, activation: str | None = None):
+        def convolution(filters: int, side: int, name: str, activation: str | None, dtype: Any):
             return keras.layers.Conv2D(
                 filters, side, padding="same", activation=activation,
-                kernel_initializer=normal.clone(), dtype=self.dtype_policy, name=name,
+                kernel_initializer=normal.clone(), dtype=dtype, name=name,
             )  # fmt: skip
 
-        self.shared = convolution(channels, 3, "shared", "relu")
-        self.objectness = convolution(anchors, 1, "objectness")
-        self.offsets = convolution(4 * anchors, 1, "offsets")
+        self.shared = convolution(channels, 3, "shared", "relu", self.dtype_policy)
+        # As in the heads, what is compared and decoded is not rounded.
+        self.objectness = convolution(anchors, 1, "objectness", None, "float32")
+        self.offsets = convolution(4 * anchors, 1, "offsets", None, "float32")
 
     def build(self, input_shape: Mapping[str, tuple[int | None, ...]]) -> None:
         """Make the weights."""
@@ -93,7 +95,7 @@ class ProposalHead(keras.layers.Layer):
         batch = ops.shape(features)[0]
         logits = ops.reshape(self.objectness(hidden), (batch, -1))
         offsets = ops.reshape(self.offsets(hidden), (batch, -1, 4))
-        return Scored(ops.cast(logits, "float32"), ops.cast(offsets, "float32"))
+        return Scored(logits, offsets)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
@@ -145,7 +147,7 @@ def _of_level(
     order = ops.cast(order, "int32")
     offsets = ops.take_along_axis(offsets, order[..., None], axis=1)
     around = ops.take(ops.convert_to_tensor(anchors, "float32"), order, axis=0)
-    boxes = clip(decode(offsets, around, VARIANCE), sides)
+    boxes = clip(finite(decode(offsets, around, VARIANCE)), sides)
     there = ops.logical_and(ops.all(boxes[..., 2:] > boxes[..., :2], axis=-1), logits > _NEVER)
     outputs = min(settings.proposals, count)
     kept = suppress(boxes, logits, settings.proposal_suppression, outputs, valid=there)

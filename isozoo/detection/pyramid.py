@@ -46,20 +46,23 @@ def feature_pyramid(backbone: Backbone, channels: int = 256) -> keras.Model:
             "depths, such as r-isonet-18"
         )
 
+    policy = backbone.dtype_policy
+
     def convolution(side: int, name: str) -> keras.layers.Conv2D:
         # Detectron2's c2_xavier_fill: uniform with variance 1 / fan_in.
         return keras.layers.Conv2D(
             channels, side, padding="same", kernel_initializer="lecun_uniform",
-            dtype=backbone.dtype_policy, name=name,
+            dtype=policy, name=name,
         )  # fmt: skip
 
     outputs, above = {}, None
     for level in reversed(LEVELS):
         merged = convolution(1, f"lateral_{level}")(stages[level])
         if above is not None:
-            doubled = keras.layers.UpSampling2D(2, name=f"doubled_{level}")(above)
-            merged = keras.layers.Add(name=f"merged_{level}")([merged, doubled])
+            doubled = keras.layers.UpSampling2D(2, dtype=policy, name=f"doubled_{level}")(above)
+            merged = keras.layers.Add(dtype=policy, name=f"merged_{level}")([merged, doubled])
         above = merged
         outputs[level] = convolution(3, f"output_{level}")(merged)
-    outputs["P6"] = keras.layers.MaxPooling2D(1, 2, name="output_P6")(outputs["P5"])
+    every_second = keras.layers.MaxPooling2D(1, 2, dtype=policy, name="output_P6")
+    outputs["P6"] = every_second(outputs["P5"])
     return keras.Model(backbone.input, outputs, name="pyramid")

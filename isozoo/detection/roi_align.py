@@ -78,7 +78,8 @@ def roi_align(maps: Mapping[str, Any], boxes: Any, size: int, samples: int = 2) 
             "roi_align needs a map and at least one cell and sample, got "
             f"{len(maps)} maps, size={size}, samples={samples}"
         )
-    boxes = ops.convert_to_tensor(boxes, "float32")
+    # What is no number must not become an index; the features say that something is wrong.
+    boxes = finite(ops.convert_to_tensor(boxes, "float32"))
     names = sorted(maps, key=stride)
     numbers = [int(name[1:]) for name in names]
     level = levels_of(boxes, numbers[0], numbers[-1]) - numbers[0]
@@ -99,7 +100,17 @@ def roi_align(maps: Mapping[str, Any], boxes: Any, size: int, samples: int = 2) 
     found = interpolate(ops.concatenate(flat, axis=1), starts, sizes, y, x)
     batch, count, channels = ops.shape(found)[0], ops.shape(found)[1], found.shape[-1]
     found = ops.reshape(found, (batch, count, size, samples, size, samples, channels))
-    return ops.mean(found, axis=(3, 5))
+    return ops.cast(ops.mean(found, axis=(3, 5)), maps[names[0]].dtype)
+
+
+def finite(values: Any) -> Any:
+    """Return values with 0 in place of what is no finite number.
+
+    Example:
+        >>> ops.convert_to_numpy(finite(ops.array([1.0, float("nan")]))).tolist()
+        [1.0, 0.0]
+    """
+    return ops.where(ops.isfinite(values), values, 0.0)
 
 
 def points(boxes: Any, axis: int, count: int) -> Any:
@@ -133,7 +144,8 @@ def interpolate(features: Any, starts: Any, sizes: Any, y: Any, x: Any) -> Any:
         x: `(batch, boxes, columns)`: their columns.
 
     Returns:
-        `(batch, boxes, rows, columns, channels)`; 0 at points more than one cell outside the map.
+        `(batch, boxes, rows, columns, channels)`, float32; 0 at points more than one cell outside
+        the map.
     """
     heights, widths = sizes
     found = 0.0
@@ -141,7 +153,8 @@ def interpolate(features: Any, starts: Any, sizes: Any, y: Any, x: Any) -> Any:
         for column, in_column in _neighbours(x, widths):
             index = starts[..., None] + row[..., :, None] * widths[..., None] + column[..., None, :]
             weight = in_row[..., :, None] * in_column[..., None, :]
-            found = found + _taken(features, index) * ops.cast(weight, features.dtype)[..., None]
+            values = ops.cast(_taken(features, index), "float32")
+            found = found + values * weight[..., None]
     return found
 
 

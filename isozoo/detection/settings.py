@@ -89,12 +89,13 @@ class DetectionSettings:
     def __post_init__(self) -> None:
         """Refuse what no network can be built of."""
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, int) and value < (field.name != "mask_convolutions"):
-                raise ValueError(f"{field.name} must be at least 1, got {value}")
-            if isinstance(value, float) and not 0 <= value <= 1:
+            value, kind = getattr(self, field.name), type(field.default)
+            least = int(field.name != "mask_convolutions")
+            if kind is int and value < least:
+                raise ValueError(f"{field.name} must be at least {least}, got {value}")
+            if kind is float and not 0 <= value <= 1:
                 raise ValueError(f"{field.name} must be in [0, 1], got {value}")
-            if isinstance(value, Overlap) and not 0 <= value.low <= value.high <= 1:
+            if kind is Overlap and not 0 <= value.low <= value.high <= 1:
                 raise ValueError(f"{field.name} must be 0 <= low <= high <= 1, got {tuple(value)}")
 
     @classmethod

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from isozoo.detection.coco import MASK_SIDE, Annotations
+from isozoo.detection.evaluation import as_coco
+from isozoo.detection.samples import MASK_SIDE, Annotations
 
 CLASSES = ("square", "disc", "triangle")
 #: Objects may overlap by this share of the smaller box at most, so that each can be seen.
@@ -60,6 +61,21 @@ class DrawnShapes:
 
     def __len__(self) -> int:
         return self.count
+
+    @property
+    def category_ids(self) -> tuple[int, ...]:
+        """COCO's numbers of the classes."""
+        return tuple(range(1, len(self.classes) + 1))
+
+    @property
+    def image_ids(self) -> tuple[int, ...]:
+        """COCO's numbers of the pictures."""
+        return tuple(range(1, self.count + 1))
+
+    @property
+    def dataset(self) -> dict[str, Any]:
+        """The objects of all pictures as COCO has them, see `isozoo.detection.evaluation`."""
+        return as_coco(self, self.classes)
 
     def size(self, index: int) -> tuple[int, int]:
         """Return height and width of a picture."""

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 
 from isozoo.data.preprocessing import IMAGENET
 from isozoo.detection.batches import DetectionBatches, mirrored
-from isozoo.detection.coco import Annotations
+from isozoo.detection.samples import Annotations
 from isozoo.detection.scaling import Scaling, filled
 from isozoo.detection.shapes import DrawnShapes
 
 
 @given(st.integers(1, 3000), st.integers(1, 3000))
 def test_every_picture_fits_into_its_shape(height, width):
-    scaling = Scaling(300, 500)
+    scaling = Scaling(300, 500, square=False)
     factor = scaling.factor(height, width)
     sides = sorted([max(1, round(height * factor)), max(1, round(width * factor))])
     assert sides[0] == 300 or sides[1] == 500 or max(height, width) > 500 * min(height, width)
@@ -22,11 +22,12 @@ def test_every_picture_fits_into_its_shape(height, width):
     assert sides[1] <= 500
     assert all(side % 32 == 0 for side in scaling.shape(height, width))
     assert scaling.shape(height, width) == ((512, 320) if height > width else (320, 512))
+    assert Scaling(300, 500).shape(height, width) == (512, 512)
 
 
-@pytest.mark.parametrize("options", [{"short": 0}, {"short": 9, "long": 8}, {"divisor": 0}])
+@pytest.mark.parametrize("options", [{"short": 0}, {"short": 9, "long": 8}])
 def test_impossible_scalings_are_refused(options):
-    with pytest.raises(ValueError, match="needs 1 <= short <= long and a positive divisor"):
+    with pytest.raises(ValueError, match="needs 1 <= short <= long, got short="):
         Scaling(**options)
 
 
@@ -65,7 +66,7 @@ class Mixed:
 
 def batches(**options):
     settings = {"batch_size": 2, "most": 3, "seed": 0} | options
-    return DetectionBatches(Mixed(), IMAGENET, Scaling(32, 64), **settings)
+    return DetectionBatches(Mixed(), IMAGENET, Scaling(32, 64, square=False), **settings)
 
 
 def test_a_batch_has_pictures_of_one_shape_and_their_objects():
@@ -86,9 +87,8 @@ def test_a_batch_has_pictures_of_one_shape_and_their_objects():
             assert not image[int(sides[0]) :].any()
             assert not image[:, int(sides[1]) :].any()
             extents = boxes[valid][:, 2:] - boxes[valid][:, :2]
-            np.testing.assert_allclose(
-                extents, [[10 * factor, 20 * factor]] * len(extents), rtol=1e-5
-            )
+            ratios = sides[::-1] / [width, height]
+            np.testing.assert_allclose(extents, [[10, 20] * ratios] * len(extents), rtol=1e-5)
             assert not boxes[~valid].any()
     assert len(seen) == 4
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from isozoo.detection.coco import MASK_SIDE, CocoImages
+from isozoo.detection.coco import CocoImages
+from isozoo.detection.samples import MASK_SIDE
 from isozoo.errors import DataError
 
 pytest.importorskip("pycocotools", reason="needs the extra `detection`")
@@ -86,8 +87,18 @@ def test_crowds_and_boxes_without_area_are_no_objects(write):
     [
         ({"image_id": 99}, "annotation 5 of image 99 .*: there is no such image"),
         ({"category_id": 1}, "annotation 5 of image 3 .*: there is no category 1"),
-        ({"bbox": [1, 2, 3]}, r"annotation 5 of image 3 .*: a box has 4 finite numbers"),
-        ({"bbox": [1, 2, 3, float("nan")]}, r"a box has 4 finite numbers, found \[1, 2, 3, nan\]"),
+        ({"bbox": [1, 2, 3]}, r"annotation 5 of image 3 .*: a box must be 4 finite numbers"),
+        (
+            {"bbox": [1, 2, 3, float("nan")]},
+            r"a box must be 4 finite numbers, found \[1, 2, 3, nan\]",
+        ),
+        ({"bbox": None}, "a box must be 4 finite numbers, found None"),
+        ({"segmentation": None}, "a mask is polygons or run lengths, found None"),
+        ({"segmentation": []}, "a mask is polygons or run lengths"),
+        ({"segmentation": [[1, 2, 3]]}, r"a polygon has three points or more, found \[1, 2, 3\]"),
+        ({"segmentation": [[1, 2, 3, 4, 5, float("nan")]]}, "a polygon must be 6 finite numbers"),
+        ({"segmentation": {"size": [16, 20]}}, "run lengths have counts and the size"),
+        ({"segmentation": {"size": [8, 8], "counts": []}}, r"the size \[16, 20\] of the picture"),
     ],
 )
 def test_a_malformed_annotation_is_named(write, changes, message):

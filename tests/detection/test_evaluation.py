@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from isozoo.detection.coco import CocoImages
 from isozoo.detection.evaluation import METRICS, Detections, average_precision
 from isozoo.detection.pasting import LEAST_EXTENT, paste
+from isozoo.detection.shapes import DrawnShapes
 from isozoo.errors import DataError
 
 pytest.importorskip("pycocotools", reason="needs the extra `detection`")
@@ -59,6 +60,71 @@ def test_nothing_found_is_zero(data):
 def test_answers_have_to_be_as_many_as_pictures(data):
     with pytest.raises(DataError, match="detections of 49 pictures do not go with 50 pictures"):
         average_precision(data, list(truth(data))[:-1])
+
+
+class Pictures:
+    """Two pictures of 100 x 100 pixels, the second one of a crowd."""
+
+    classes = ("cat",)
+    category_ids = (4,)
+    image_ids = (7, 9)
+
+    @property
+    def dataset(self):
+        return {
+            "images": [{"id": n, "height": 100, "width": 100, "file_name": ""} for n in (7, 9)],
+            "categories": [{"id": 4, "name": "cat"}],
+            "annotations": [
+                {"image_id": 7, "category_id": 4, "bbox": [0, 0, 30, 30], "area": 900,
+                 "segmentation": [[0, 0, 30, 0, 30, 30, 0, 30]]},
+                {"image_id": 9, "category_id": 4, "bbox": [0, 0, 90, 90], "area": 8100, "iscrowd": 1,
+                 "segmentation": {"size": [100, 100], "counts": [0, 9000, 1000]}},
+            ],
+        }  # fmt: skip
+
+    def size(self, index):
+        return 100, 100
+
+
+def detected(*boxes, scores=None, masks=None):
+    count = len(boxes)
+    return Detections(
+        np.array(boxes, float).reshape(-1, 4), np.zeros(count, int),
+        np.ones(count) if scores is None else np.array(scores),
+        np.ones((count, 28, 28)) if masks is None else masks,
+    )  # fmt: skip
+
+
+def test_what_is_found_in_a_crowd_counts_neither_way():
+    crowd = detected([5, 5, 40, 40], [20, 20, 80, 80])
+    found = measured(Pictures(), [detected([0, 0, 30, 30]), crowd])
+    assert found["box"]["AP"] == found["mask"]["AP"] == pytest.approx(1.0)
+    beside = detected([91, 91, 99, 99], scores=[2.0])
+    assert measured(Pictures(), [detected([0, 0, 30, 30]), beside])["box"]["AP"] < 1
+
+
+def test_a_mask_has_its_own_area_and_not_its_boxes():
+    half = np.zeros((2, 28, 28))
+    half[0] = 1
+    half[1, :, :14] = 1
+    # The better one is wrong: a box of 1,600 pixels, a mask of 800, which is small.
+    found = detected([0, 0, 30, 30], [50, 50, 90, 90], scores=[0.5, 0.9], masks=half)
+    numbers = measured(Pictures(), [found, detected()])
+    assert numbers["mask"]["AP_small"] == pytest.approx(0.5)
+    assert numbers["box"]["AP_small"] == pytest.approx(1.0)
+    assert np.isnan(numbers["box"]["AP_large"])
+
+
+def test_other_classes_are_refused():
+    with pytest.raises(DataError, match=r"classes dog\.\.\., the pictures have cat"):
+        average_precision(Pictures(), [detected(), detected()], labels=["dog"])
+
+
+def test_drawn_shapes_can_be_measured_on():
+    shapes = DrawnShapes(6, side=64)
+    found = measured(shapes, truth(shapes))
+    assert found["box"]["AP"] == pytest.approx(1.0)
+    assert found["mask"]["AP50"] == pytest.approx(1.0)
 
 
 @settings(deadline=None)

@@ -10,9 +10,13 @@ from keras import ops
 from PIL import Image
 
 import isozoo
+from isozoo.detection.batches import DetectionBatches
+from isozoo.detection.detecting import detections
+from isozoo.detection.evaluation import average_precision
 from isozoo.detection.mask_rcnn import LOSSES, MaskRCNN
 from isozoo.detection.scaling import Scaling
 from isozoo.detection.settings import DetectionSettings, Overlap
+from isozoo.detection.shapes import DrawnShapes
 from isozoo.errors import WeightsError
 
 SMALL = DetectionSettings(
@@ -112,6 +116,8 @@ def test_a_backbone_without_the_stages_is_refused():
     ("settings", "message"),
     [
         ({"detections": 0}, "detections must be at least 1, got 0"),
+        ({"mask_convolutions": -1}, "mask_convolutions must be at least 0, got -1"),
+        ({"least_score": 5}, r"least_score must be in \[0, 1\], got 5"),
         ({"suppression": 1.5}, r"suppression must be in \[0, 1\], got 1.5"),
         ({"box_overlap": (0.6, 0.4)}, r"box_overlap must be 0 <= low <= high <= 1"),
         ({"boxes": 3}, "no such setting: boxes; there are channels"),
@@ -128,6 +134,64 @@ def test_settings_survive_as_json():
         DetectionSettings.from_dict(json.loads(json.dumps(dataclasses.asdict(settings))))
         == settings
     )
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_weights_that_are_no_numbers_are_noticed(training):
+    broken = MaskRCNN(isozoo.create("resnet-18-w32").backbone, 2, SMALL)
+    kernel = broken.pyramid.get_layer("lateral_P5").kernel
+    kernel.assign(np.full(kernel.shape, np.nan))
+    answer = broken(squares(1), training=training)
+    if training:
+        assert not np.isfinite(float(answer["classes"]))
+    else:
+        assert np.isnan(ops.convert_to_numpy(answer["scores"])).all()
+
+
+def test_boxes_keep_their_precision_where_images_lose_it():
+    model = MaskRCNN(isozoo.create("r-isonet-18-w32", dtype="mixed_bfloat16").backbone, 2, SMALL)
+    assert model.pyramid.output["P6"].dtype == "bfloat16"
+    data = squares(1)
+    data["boxes"] += np.float32(0.013)
+    losses = model(data, training=True)
+    assert all(np.isfinite(float(value)) for value in losses.values())
+    # Sides that bfloat16 would round to 38.
+    found = model({"images": data["images"], "sides": np.array([[37.9, 37.9]], "float32")})
+    assert ops.convert_to_numpy(found["boxes"]).max() <= np.float32(37.9)
+
+
+def test_a_validation_has_no_losses(model):
+    model.compile("sgd")
+    with pytest.raises(ValueError, match=r"measure it with isozoo\.detection\.evaluation"):
+        model.evaluate(squares(1), verbose=0)
+
+
+def test_channels_have_to_be_as_many_as_are_prepared():
+    backbone = isozoo.create("r-isonet-18-w32", in_channels=1).backbone
+    with pytest.raises(ValueError, match="images of 3 channels, the backbone takes 1"):
+        MaskRCNN(backbone, 2)
+
+
+@pytest.mark.slow
+def test_it_is_fitted_to_pictures_of_all_shapes_and_finds_what_it_was_shown(tmp_path):
+    pytest.importorskip("pycocotools", reason="needs the extra `detection`")
+    keras.utils.set_random_seed(0)
+    shapes = DrawnShapes(8, side=64, most=2)
+    scaling = Scaling(64, 64)
+    backbone = isozoo.create("resnet-18-w32").backbone
+    model = MaskRCNN(backbone, shapes.classes, SMALL, scaling=scaling)
+    data = DetectionBatches(shapes, model.preprocessing, scaling, batch_size=4, most=4)
+    model.compile(keras.optimizers.Adam(1e-3))
+    model.fit(data, epochs=60, verbose=0)
+    # Batch normalisation's running statistics follow slowly.
+    pictures = [shapes.image(index) for index in range(len(shapes))]
+    found = average_precision(shapes, detections(model, pictures), model.labels)
+    assert (found["box"]["AP50"] or 0.0) > 0.5
+    path = tmp_path / "model.keras"
+    model.save(path)
+    again = keras.saving.load_model(path)
+    for one, other in zip(detections(model, pictures), detections(again, pictures), strict=True):
+        np.testing.assert_array_equal(one.boxes, other.boxes)
 
 
 @pytest.mark.slow
