@@ -77,7 +77,8 @@ class Pictures:
             "annotations": [
                 {"image_id": 7, "category_id": 4, "bbox": [0, 0, 30, 30], "area": 900,
                  "segmentation": [[0, 0, 30, 0, 30, 30, 0, 30]]},
-                {"image_id": 9, "category_id": 4, "bbox": [0, 0, 90, 90], "area": 8100, "iscrowd": 1,
+                {"image_id": 9, "category_id": 4, "bbox": [0, 0, 90, 90], "area": 8100,
+                 "iscrowd": 1,
                  "segmentation": {"size": [100, 100], "counts": [0, 9000, 1000]}},
             ],
         }  # fmt: skip
