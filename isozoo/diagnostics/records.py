@@ -137,10 +137,20 @@ def _union(kind: Any, found: Any) -> Any:
 
 def _fields(kind: Any, found: Any) -> Any:
     kinds = typing.get_type_hints(kind)
-    names = getattr(kind, "_fields", None) or [field.name for field in dataclasses.fields(kind)]
+    names, optional = _named_fields(kind)
     if unknown := sorted(set(found) - set(names)):
         raise ValueError(f"unknown field {unknown[0]}")
-    return kind(**{name: decode(kinds[name], found[name]) for name in names})
+    # What has a default is newer than some records, and the default is what held for them.
+    there = [name for name in names if name in found or name not in optional]
+    return kind(**{name: decode(kinds[name], found[name]) for name in there})
+
+
+def _named_fields(kind: Any) -> tuple[list[str], set[str]]:
+    """Return the names of a type's fields, and of those that have a default."""
+    if hasattr(kind, "_fields"):
+        return list(kind._fields), set(kind._field_defaults)
+    fields, missing = dataclasses.fields(kind), dataclasses.MISSING
+    return [field.name for field in fields], {f.name for f in fields if f.default is not missing}
 
 
 def _tuple(kind: Any, found: Any) -> tuple:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from isozoo.diagnostics.gradients import value_and_vjp, without_gradients
-from isozoo.diagnostics.taps import stream
+from isozoo.diagnostics.gradients import own_randomness, value_and_vjp, without_gradients
+from isozoo.diagnostics.losses import Loss, default_loss
+from isozoo.diagnostics.taps import Graph, stream
 from isozoo.training.checkpoint import values_of
-from isozoo.training.losses import CrossEntropy
 
-#: Of labels and what a network returns; what it gives is averaged.
-Loss = Callable[[Any, Any], Any]
 Arrays = Sequence[np.ndarray]
 
 
@@ -33,9 +31,12 @@ class LossSurface:
         model: The network.
         images: A preprocessed batch `(batch, height, width, channels)`.
         labels: What the loss compares with: classes `(batch,)` or probabilities `(batch, classes)`.
-        loss: Of labels and what the model returns; cross-entropy of logits if None.
+        loss: Of labels and what the model returns; `default_loss` if None.
         training: Whether the model is called in training mode.
         penalties: Whether what layers add to the loss, such as the orthogonality penalty, counts.
+
+    Raises:
+        DiagnosticsError: No loss is given, and the model returns neither logits nor a softmax.
 
     Example:
         >>> from isozoo import Classifier, architecture
@@ -60,8 +61,7 @@ class LossSurface:
         self.model = model
         self.training = training
         self.penalties = penalties
-        # A loss of Keras's, when called, computes in float32 whatever the logits are in.
-        self._compare = CrossEntropy().call if loss is None else loss
+        self._compare = default_loss(model) if loss is None else loss
         self._images = ops.convert_to_tensor(images)
         self._labels = ops.convert_to_tensor(labels)
 
@@ -71,7 +71,7 @@ class LossSurface:
 
     def loss(self, values: Arrays) -> float:
         """Return the loss with these for the trainable weights, in their order."""
-        with without_gradients(), keras.StatelessScope():
+        with without_gradients(), own_randomness(), keras.StatelessScope():
             return float(self._of(*map(ops.convert_to_tensor, values)))
 
     def gradient(self, values: Arrays) -> tuple[float, list[np.ndarray]]:
@@ -124,19 +124,23 @@ def weight_bytes(model: keras.Model) -> int:
     return sum(math.prod(v.shape) * _width(v.dtype) for v in model.trainable_variables)
 
 
-def activation_bytes(model: keras.Model, images: Any) -> int:
+def activation_bytes(
+    model: keras.Model | Graph, images: Any, names: Sequence[str] | None = None
+) -> int:
     """Return the size in bytes of all that a network computes of a batch, which a gradient keeps.
 
     Found by computing one image.
 
     Args:
-        model: The network.
+        model: The network, or its graph.
         images: A preprocessed batch `(batch, height, width, channels)`.
+        names: Steps whose tensors count; all if None.
 
     Raises:
         DiagnosticsError: The model has no graph.
     """
-    made = (keras.tree.flatten(output) for _, _, output in stream(model, images[:1]))
+    found = stream(model, images[:1], names=names)
+    made = (keras.tree.flatten(output) for _, _, output in found)
     return len(images) * sum(
         math.prod(t.shape) * _width(t.dtype) for all_of in made for t in all_of
     )

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops, tree
 
-from isozoo.diagnostics.gradients import without_gradients
+from isozoo.diagnostics.gradients import own_randomness, without_gradients
 from isozoo.errors import DiagnosticsError, unknown
 
 
@@ -52,6 +52,10 @@ class Step(NamedTuple):
     def kind(self) -> str:
         """Name of the operation's class, such as `"Conv2D"`."""
         return type(self.operation).__name__
+
+
+#: Whether steps are computed in training mode: all or none of them, or which.
+Mode = bool | Callable[[Step], bool]
 
 
 class Graph(NamedTuple):
@@ -135,7 +139,7 @@ def steps(model: keras.Model) -> list[Step]:
 def stream(
     model: keras.Model | Graph,
     images: Any,
-    training: bool = False,
+    training: Mode = False,
     names: Sequence[str] | None = None,
 ) -> Iterator[tuple[Step, tuple[Any, ...], Any]]:
     """Compute a model step by step, and hand out what each step takes and makes.
@@ -146,8 +150,8 @@ def stream(
         model: The model, or its `graph` if it is used again.
         images: What the model is called on: a preprocessed batch `(batch, height, width,
             channels)`, or a list with one array for each input.
-        training: Whether in training mode. Running statistics and random generators are as before
-            afterwards.
+        training: Whether in training mode, or a function of a step that says so. Running statistics
+            and random generators are as before afterwards.
         names: Names of the steps to hand out; all if None. What comes after the last is not
             computed.
 
@@ -181,7 +185,7 @@ def stream(
 def play(
     walked: Graph,
     images: Any,
-    training: bool = False,
+    training: Mode = False,
     change: Callable[[Step, Any], Any] | None = None,
 ) -> list[Any]:
     """Compute a model with the output of each step changed, for instance to differentiate by it.
@@ -195,20 +199,21 @@ def play(
     Returns:
         The model's outputs.
     """
-    values = _sources(walked, images)
+    values, randomness = _sources(walked, images), own_randomness()
     for step, ends in zip(walked.steps, walked.lives(), strict=True):
-        output = _computed(step, values, training)
+        with randomness:
+            output = _computed(step, values, training)
         if change is not None:
             output = change(step, output)
         _keep(step, output, values, ends)
     return [values[number] for number in walked.results]
 
 
-def _values(walked: Graph, images: Any, training: bool) -> Iterator[tuple[Step, tuple, Any]]:
-    values = _sources(walked, images)
+def _values(walked: Graph, images: Any, training: Mode) -> Iterator[tuple[Step, tuple, Any]]:
+    values, randomness = _sources(walked, images), own_randomness()
     for step, ends in zip(walked.steps, walked.lives(), strict=True):
         inputs = tuple(values[number] for number in step.inputs)
-        with without_gradients():
+        with without_gradients(), randomness:
             output = _computed(step, values, training)
         _keep(step, output, values, ends)
         yield step, inputs, output
@@ -227,7 +232,7 @@ def _sources(walked: Graph, images: Any) -> dict[int, Any]:
     }
 
 
-def _computed(step: Step, values: dict[int, Any], training: bool) -> Any:
+def _computed(step: Step, values: dict[int, Any], training: Mode) -> Any:
     args, kwargs = tree.map_structure(
         lambda leaf: values[leaf.number] if isinstance(leaf, Slot) else leaf,
         step.arguments,
@@ -235,7 +240,7 @@ def _computed(step: Step, values: dict[int, Any], training: bool) -> Any:
     )
     # As a functional model does it.
     if isinstance(step.operation, keras.layers.Layer):
-        kwargs = {**kwargs, "training": training}
+        kwargs = {**kwargs, "training": training(step) if callable(training) else training}
     # What is assigned, such as running statistics, is forgotten.
     with keras.StatelessScope():
         return step.operation(*args, **kwargs)

@@ -38,6 +38,15 @@ def without_gradients() -> contextlib.AbstractContextManager[None]:
     return _backend().without_gradients()
 
 
+def own_randomness() -> contextlib.AbstractContextManager[Any]:
+    """Return a context with a random state of its own, where the backend has one for all.
+
+    The state starts as the common one, goes on from one `with` to the next, and leaves the common
+    one as it was.
+    """
+    return _backend().own_randomness()
+
+
 def value_and_jvp(
     function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
 ) -> tuple[Any, Any]:
@@ -102,7 +111,7 @@ def loss_and_gradients(
         images: A preprocessed batch `(batch, height, width, channels)`.
         labels: What `loss` compares with: classes `(batch,)` or probabilities `(batch, classes)`.
         loss: Of labels and what the model returns; averaged over what it returns. Cross-entropy of
-            classes and logits if None.
+            logits, or of the probabilities of a model that ends in softmax, if None.
         training: Whether the model is called in training mode. Running statistics and random
             generators are as before afterwards.
         penalties: Whether what layers add to the loss, such as the orthogonality penalty, counts.
@@ -113,7 +122,8 @@ def loss_and_gradients(
         `learning_rate_multiplier` in them.
 
     Raises:
-        DiagnosticsError: The backend cannot differentiate.
+        DiagnosticsError: The backend cannot differentiate; or no loss is given, and the model
+            returns neither logits nor a softmax.
 
     Example:
         >>> from isozoo import Classifier, architecture
@@ -122,19 +132,11 @@ def loss_and_gradients(
         >>> [g.shape for g in found] == [v.shape for v in model.trainable_variables]
         True
     """
-    compare = loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    variables = model.trainable_variables
-    inputs, targets = ops.convert_to_tensor(images), ops.convert_to_tensor(labels)
+    # What computes the loss is above what differentiates.
+    from isozoo.diagnostics.surface import LossSurface
 
-    def of_values(*values: Any) -> Any:
-        mapping = list(zip(variables, values, strict=True))
-        with keras.StatelessScope(state_mapping=mapping, collect_losses=penalties):
-            found = ops.mean(compare(targets, model(inputs, training=training)))
-            return sum(model.losses, start=found) if penalties else found
-
-    value, pullback = value_and_vjp(of_values, [variable.value for variable in variables])
-    gradients = pullback(ops.ones_like(value))
-    return float(value), [ops.convert_to_numpy(gradient) for gradient in gradients]
+    surface = LossSurface(model, images, labels, loss=loss, training=training, penalties=penalties)
+    return surface.gradient(surface.values())
 
 
 def _traceless(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -12,6 +12,11 @@ def without_gradients() -> contextlib.AbstractContextManager[None]:
     return contextlib.nullcontext()
 
 
+def own_randomness() -> contextlib.AbstractContextManager[None]:
+    """Return a context that does nothing: all that Keras draws is from generators of the model."""
+    return contextlib.nullcontext()
+
+
 def value_and_jvp(function: Callable, primals: tuple, tangents: tuple) -> tuple[Any, Any]:
     """Return the value and its derivative along the tangents."""
     import jax  # pyright: ignore[reportMissingImports]

@@ -14,11 +14,46 @@ def without_gradients() -> contextlib.AbstractContextManager[None]:
     return torch.no_grad()
 
 
+def own_randomness() -> contextlib.AbstractContextManager[None]:
+    """Return a context in which the generators that all share have a state of its own.
+
+    Dropout without a seed draws from them. It can be entered again, and goes on then.
+    """
+    return _OwnRandomness()
+
+
+class _OwnRandomness(contextlib.AbstractContextManager):
+    def __init__(self) -> None:
+        self._own: Any = None
+
+    def __enter__(self) -> None:
+        self._common = _state()
+        if self._own is not None:
+            _set_state(self._own)
+
+    def __exit__(self, *_: Any) -> None:
+        self._own = _state()
+        _set_state(self._common)
+
+
+def _state() -> tuple[Any, Any]:
+    import torch  # pyright: ignore[reportMissingImports]
+
+    return torch.get_rng_state(), torch.cuda.get_rng_state_all()
+
+
+def _set_state(state: tuple[Any, Any]) -> None:
+    import torch  # pyright: ignore[reportMissingImports]
+
+    torch.set_rng_state(state[0])
+    torch.cuda.set_rng_state_all(state[1])
+
+
 def value_and_jvp(function: Callable, primals: tuple, tangents: tuple) -> tuple[Any, Any]:
     """Return the value and its derivative along the tangents."""
     import torch  # pyright: ignore[reportMissingImports]
 
-    with torch.random.fork_rng():
+    with own_randomness():
         value, tangent, *_ = torch.func.jvp(function, primals, tangents)
     return value.detach(), tangent.detach()
 
@@ -28,8 +63,7 @@ def value_and_vjp(function: Callable, primals: tuple) -> tuple[Any, Callable]:
     import torch  # pyright: ignore[reportMissingImports]
 
     watched = tuple(primal.detach().requires_grad_() for primal in primals)
-    # Dropout without a seed of its own draws from the generator that all share.
-    with torch.random.fork_rng(), torch.enable_grad():
+    with own_randomness(), torch.enable_grad():
         value = function(*watched)
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:

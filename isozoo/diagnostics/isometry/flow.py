@@ -18,6 +18,7 @@ from keras import ops
 from isozoo.diagnostics import showing
 from isozoo.diagnostics.cost import Cost
 from isozoo.diagnostics.gradients import value_and_vjp
+from isozoo.diagnostics.losses import Loss, default_loss
 from isozoo.diagnostics.result import Result
 from isozoo.diagnostics.surface import activation_bytes
 from isozoo.diagnostics.taps import Graph, Step, graph, play, stream
@@ -148,7 +149,7 @@ def measure_isometry(
     images: Any,
     labels: Any,
     *,
-    loss: Callable[[Any, Any], Any] | None = None,
+    loss: Loss | None = None,
     training: bool = False,
     label: str | None = None,
 ) -> Isometry:
@@ -166,7 +167,8 @@ def measure_isometry(
         model: A functional or sequential model.
         images: A preprocessed batch `(batch, height, width, channels)` of at least two images.
         labels: What `loss` compares with, such as classes `(batch,)`.
-        loss: Of labels and what the model returns; cross-entropy of logits if None.
+        loss: Of labels and what the model returns, a list if it returns several tensors; summed.
+            Cross-entropy of logits, or of a softmax's probabilities, if None.
         training: Whether in training mode, which an untrained network with batch normalisation
             needs: its running statistics are not yet those of any data.
         label: What the network is called; its name if None.
@@ -175,7 +177,8 @@ def measure_isometry(
         Norms, angles and how units change them, at each cut.
 
     Raises:
-        DiagnosticsError: The model has no graph.
+        DiagnosticsError: The model has no graph; or no loss is given, and it returns neither logits
+            nor a softmax.
         DataError: There are fewer than two images.
 
     Reference:
@@ -192,19 +195,20 @@ def measure_isometry(
     if len(images) < 2:
         raise DataError(f"angles need at least two images, got {len(images)}; give more")
     walked = graph(model)
+    # Refused before anything is computed.
+    compare = loss or default_loss(walked)
     steps = cuts(walked)
     names = (INPUT, *(step.name for step in steps))
     progress = showing.track(range(2), f"norms and angles of {model.name}")
     next(progress)
-    signals = [_rows(images)]
-    shapes = []
+    signals, shapes = [_seen(images)], []
     for _, _, output in stream(walked, images, training, names[1:]):
-        signals.append(_rows(output))
+        signals.append(_seen(output))
         shapes.append(tuple(output.shape))
     forward = _flow(signals)
     next(progress)
-    gradients = _gradients(walked, images, labels, steps, shapes, loss, training)
-    backward = _flow(list(map(_rows, gradients)), back=True)
+    gradients = _gradients(walked, images, labels, steps, shapes, compare, training)
+    backward = _flow(list(map(_seen, gradients)), back=True)
     list(progress)
     label = label or model.name
     network = NetworkFlow(label, training, names, forward, backward)
@@ -213,8 +217,11 @@ def measure_isometry(
 
 def isometry_cost(model: keras.Model, images: Any) -> Cost:
     """Return what `measure_isometry` will cost."""
-    # Signals, then signals that are kept, with what is added to them, and gradients.
-    held = 3 * activation_bytes(model, images)
+    walked = graph(model)
+    ends = activation_bytes(walked, images, [step.name for step in cuts(walked)])
+    # All that is computed is kept for the gradients; of each cut what is added, the sum and the
+    # gradient beside it; and the images with theirs.
+    held = activation_bytes(walked, images) + 3 * ends + 2 * np.asarray(images).nbytes
     return Cost("norms and angles of signals and gradients", 4, len(images), held)
 
 
@@ -240,11 +247,10 @@ def _gradients(
     labels: Any,
     steps: list[Step],
     shapes: list[tuple[int, ...]],
-    loss: Callable[[Any, Any], Any] | None,
+    compare: Loss,
     training: bool,
 ) -> tuple[Any, ...]:
     """Return the gradient of the summed loss at the input and at each cut."""
-    compare = loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=None)
     targets = ops.convert_to_tensor(labels)
     place = {step.name: number for number, step in enumerate(steps)}
 
@@ -254,8 +260,8 @@ def _gradients(
                 return output
             return output + ops.cast(added[place[step.name]], output.dtype)
 
-        (found,) = play(walked, x, training, change)
-        return ops.sum(compare(targets, found))
+        found = play(walked, x, training, change)
+        return ops.sum(compare(targets, found[0] if len(found) == 1 else found))
 
     x = ops.convert_to_tensor(images, dtype=walked.inputs[0].dtype)
     zeros = [ops.zeros(shape) for shape in shapes]
@@ -263,33 +269,46 @@ def _gradients(
     return pullback(ops.ones_like(value))
 
 
-def _rows(tensor: Any) -> np.ndarray:
-    """Return one row in float64 for each image."""
-    values = np.asarray(ops.convert_to_numpy(tensor), dtype="float64")
-    return values.reshape(len(values), -1)
-
-
 class _Seen(NamedTuple):
     norms: np.ndarray
     angles: np.ndarray
 
 
-def _seen(rows: np.ndarray) -> _Seen:
-    """Return each row's norm, and its angle to the next in degrees."""
+def _seen(tensor: Any) -> _Seen:
+    """Return the norm of each image's part, and its angle to the next one's in degrees."""
+    values = np.asarray(ops.convert_to_numpy(tensor))
+    # Two images at a time in float64: a whole batch of the first feature maps is large.
+    first = before = _unit(values[0])
+    norms, angles = [first[1]], []
+    for image in values[1:]:
+        here = _unit(image)
+        norms.append(here[1])
+        angles.append(_angle(before[0], here[0]))
+        before = here
+    angles.append(_angle(before[0], first[0]))
+    return _Seen(np.array(norms), np.array(angles))
+
+
+def _unit(image: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the direction of an image's numbers and their norm."""
+    row = image.reshape(-1).astype("float64")
     # By the largest, so that squares of tiny or huge numbers are neither 0 nor infinite.
-    largest = np.abs(rows).max() or 1.0
-    scaled = rows / largest
-    norms = np.linalg.norm(scaled, axis=1)
+    largest = np.abs(row).max() or 1.0
     with np.errstate(invalid="ignore", divide="ignore"):
-        unit = scaled / norms[:, None]
-    other = np.roll(unit, -1, axis=0)
+        row /= largest
+        norm = np.linalg.norm(row)
+        row /= norm
+    return row, norm * largest
+
+
+def _angle(one: np.ndarray, other: np.ndarray) -> float:
     # Of small angles the cosine knows half of the digits, and this all of them.
-    halves = np.linalg.norm(unit - other, axis=1), np.linalg.norm(unit + other, axis=1)
-    return _Seen(norms * largest, np.degrees(2 * np.arctan2(*halves)))
+    return float(
+        np.degrees(2 * np.arctan2(np.linalg.norm(one - other), np.linalg.norm(one + other)))
+    )
 
 
-def _flow(rows: list[np.ndarray], back: bool = False) -> Flow:
-    seen = [_seen(row) for row in rows]
+def _flow(seen: list[_Seen], back: bool = False) -> Flow:
     norms = np.stack([found.norms for found in seen])
     angles = np.stack([found.angles for found in seen])
     before, after = (norms[1:], norms[:-1]) if back else (norms[:-1], norms[1:])

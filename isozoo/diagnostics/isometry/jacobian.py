@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,14 @@ import numpy as np
 from keras import ops
 
 from isozoo.diagnostics import showing
+from isozoo.diagnostics.calibration import batch_statistics
 from isozoo.diagnostics.cost import Cost
 from isozoo.diagnostics.gradients import value_and_jvp, value_and_vjp
 from isozoo.diagnostics.isometry.flow import cuts
 from isozoo.diagnostics.isometry.projections import (
     APPLICATIONS,
     OVERSAMPLING,
+    POWERS,
     Singular,
     singular_values,
 )
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.table import Table
 
+#: Statistics that batch normalisations take: their running ones, or those of a batch.
+RUNNING, BATCH = "running", "batch"
+
 
 @dataclasses.dataclass(frozen=True)
 class NetworkJacobian:
@@ -38,11 +44,13 @@ class NetworkJacobian:
         label: What the network is called.
         output: Step up to which the network goes.
         shape: Rows and columns of the Jacobian: numbers of the output and of an image.
-        values: The largest singular values, `(images, count)`.
-        errors: How far the nearest true one is at most, `(images, count)`.
+        values: The largest singular values, each at most the true one, `(images, count)`.
+        errors: How far the nearest true one is at most, `(images, count)`; the largest may be
+            farther.
         frobenius: Frobenius norm, `(images,)`.
         frobenius_error: Its standard error, `(images,)`; 0 where it is exact.
         exact: Whether all of the Jacobian was computed.
+        statistics: Those that batch normalisations took: `"running"` or `"batch"`.
     """
 
     label: str
@@ -53,6 +61,7 @@ class NetworkJacobian:
     frobenius: np.ndarray
     frobenius_error: np.ndarray
     exact: bool
+    statistics: str = RUNNING
 
     @property
     def typical(self) -> np.ndarray:
@@ -86,8 +95,9 @@ class Jacobian(Result):
 
     def table(self) -> Table:
         """Return a row for each network, of means over the images."""
-        numbers = ("LARGEST", "ERROR", "RMS", "+-", "EFFECTIVE RANK", "OF")
-        found = showing.table("NETWORK", "UP TO", *numbers, right=numbers, title="Jacobian")
+        numbers = ("LARGEST >=", "A TRUE ONE +-", "RMS", "+-", "EFFECTIVE RANK <=", "OF")
+        texts = ("NETWORK", "UP TO", "STATISTICS")
+        found = showing.table(*texts, *numbers, right=numbers, title="Jacobian")
         for network in self.networks:
             row = (
                 network.values[:, 0].mean(),
@@ -97,7 +107,13 @@ class Jacobian(Result):
                 network.effective_rank.mean(),
             )
             rank = f"{min(network.shape):,}"
-            found.add_row(network.label, network.output, *map(showing.number, row), rank)
+            names = (network.label, network.output, network.statistics)
+            found.add_row(*names, *map(showing.number, row), rank)
+        found.caption = (
+            "LARGEST is found from below, and a true singular value is within A TRUE ONE of it; "
+            "STATISTICS: those that batch normalisations took"
+        )
+        found.caption_justify = "left"
         return found
 
     def plot(self) -> Figure:
@@ -126,6 +142,7 @@ def measure_jacobian(
     images: Any,
     *,
     output: str | None = None,
+    batch: Any = None,
     count: int = 10,
     seed: int = 0,
     label: str | None = None,
@@ -134,13 +151,16 @@ def measure_jacobian(
 
     $$J = \frac{\partial f(x)}{\partial x}$$
 
-    by products with it and its transpose only (see `singular_values`), in inference mode.
+    by products with it and its transpose only (see `singular_values`), in inference mode, so that
+    images do not depend on each other.
 
     Args:
         model: A functional or sequential model of one input.
         images: Preprocessed images `(images, height, width, channels)`, each a point of its own.
         output: Step up to which the network goes, see `isozoo.diagnostics.steps`; the last feature
             map if None, as the logits' Jacobian has no more rows than there are classes.
+        batch: A preprocessed batch whose statistics batch normalisations take, which an untrained
+            network needs (see `batch_statistics`); their running statistics if None.
         count: How many singular values.
         seed: Of the random directions.
         label: What the network is called; its name if None.
@@ -174,12 +194,14 @@ def measure_jacobian(
     upto = _upto(walked, end)
     inputs = np.asarray(ops.convert_to_numpy(images))
     found, shape = [], (0, 0)
-    for image in showing.track(inputs, f"Jacobian of {model.name}", len(inputs)):
-        products = _Products(upto, image)
-        shape = products.shape
-        found.append(singular_values(products.forward, products.backward, shape, count, seed))
+    own = batch is None
+    with contextlib.nullcontext() if own else batch_statistics(model, batch):
+        for image in showing.track(inputs, f"Jacobian of {model.name}", len(inputs)):
+            products = _Products(upto, image)
+            shape = products.shape
+            found.append(singular_values(products.forward, products.backward, shape, count, seed))
     label = label or model.name
-    return Jacobian(label, (_network(label, end, shape, found),))
+    return Jacobian(label, (_network(label, end, shape, found, RUNNING if own else BATCH),))
 
 
 def jacobian_cost(model: keras.Model, images: Any, count: int = 10) -> Cost:
@@ -188,6 +210,8 @@ def jacobian_cost(model: keras.Model, images: Any, count: int = 10) -> Cost:
     # A derivative along a direction costs two passes, and one against it three.
     work = len(images) * APPLICATIONS * 5 // 2
     held = 3 * size * activation_bytes(model, images[:1])
+    # The basis in float64 and what it is made of, and as much while it is decomposed.
+    held += 2 * (POWERS + 1) * size * 8 * 2 * images[0].size
     return Cost("singular values of the Jacobian", work, size, held)
 
 
@@ -248,7 +272,7 @@ def _upto(walked: Graph, name: str) -> Graph:
 
 
 def _network(
-    label: str, output: str, shape: tuple[int, int], found: list[Singular]
+    label: str, output: str, shape: tuple[int, int], found: list[Singular], statistics: str
 ) -> NetworkJacobian:
     return NetworkJacobian(
         label,
@@ -259,4 +283,5 @@ def _network(
         np.array([one.frobenius for one in found]),
         np.array([one.frobenius_error for one in found]),
         all(one.exact for one in found),
+        statistics,
     )

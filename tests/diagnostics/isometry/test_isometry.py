@@ -1,6 +1,7 @@
 """Norms, angles and Jacobians of networks that are isometries, and of some that are not."""
 
 import dataclasses
+import tracemalloc
 
 import keras
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from keras import layers, ops
 
 from isozoo import Classifier, architecture
+from isozoo.diagnostics import loss_and_gradients
 from isozoo.diagnostics.cost import Cost
 from isozoo.diagnostics.isometry import (
     Isometry,
@@ -163,3 +165,58 @@ def test_costs_grow_with_the_images(cost):
     assert isinstance(one, Cost)
     assert one.passes * one.batch < two.passes * two.batch
     assert 0 < one.bytes <= two.bytes
+
+
+def test_the_cost_counts_what_gradients_keep():
+    # Of each image: the input, three tensors of its size, and three logits; all are cuts.
+    made = 4 * (3 * 96 + 3)
+    assert isometry_cost(rotations(), X).bytes == 4 * (made + 3 * made + 2 * 4 * 96)
+
+
+def test_arrays_of_one_cut_are_held_at_a_time():
+    model = keras.Sequential([keras.Input((64, 64, 8)), *(layers.ReLU() for _ in range(8))])
+    model = keras.Model(model.inputs, layers.GlobalAveragePooling2D()(model.outputs[0]))
+    images = drawn(8, 64, 64, 8)
+    measure_isometry(model, images[:2], LABELS[:2])
+    tracemalloc.start()
+    try:
+        measure_isometry(model, images, np.arange(8))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # Of eight cuts, each of them as large as the images, in twice their precision it would be 16.
+    assert most < 4 * images.nbytes
+
+
+@pytest.mark.slow
+def test_a_network_of_keras_applications():
+    model = keras.applications.MobileNet((32, 32, 3), alpha=0.25, weights=None, classes=3)
+    images = drawn(4, 32, 32, 3)
+    (found,) = measure_isometry(model, images, LABELS, training=True).networks
+    assert found.cuts[-1] == "predictions"
+    assert np.isfinite(found.gradients.norms).all()
+    loss, slopes = loss_and_gradients(model, images, LABELS)
+    lost = keras.losses.sparse_categorical_crossentropy(LABELS, model(images))
+    assert loss == pytest.approx(float(ops.mean(lost)), rel=1e-4)
+    assert all(np.isfinite(slope).all() for slope in slopes)
+    (found,) = measure_jacobian(model, images[:1], batch=images, count=2).networks
+    assert found.output == "conv_pw_13_relu"
+    assert (found.values > 0).all()
+
+
+@pytest.mark.kerashub
+def test_a_backbone_of_kerashub():
+    import keras_hub
+
+    backbone = keras_hub.models.ResNetBackbone(
+        [8], [3], [8], [1], [1], "basic_block", image_shape=(32, 32, 3)
+    )
+    images = drawn(4, 32, 32, 3)
+    with pytest.raises(DiagnosticsError, match="loss="):
+        measure_isometry(backbone, images, LABELS)
+    (found,) = measure_isometry(
+        backbone, images, LABELS, loss=lambda labels, y: ops.square(y), training=True
+    ).networks
+    assert np.isfinite(found.gradients.norms).all()
+    (found,) = measure_jacobian(backbone, images[:1], batch=images, count=2).networks
+    assert (found.values > 0).all()

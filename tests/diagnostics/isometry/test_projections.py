@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from isozoo.diagnostics.isometry.projections import OVERSAMPLING, singular_values
+from isozoo.diagnostics.isometry.projections import APPLICATIONS, OVERSAMPLING, singular_values
 
 
 def found(matrix, count, **more):
@@ -89,6 +89,17 @@ def test_an_operator_that_is_zero():
     got = found(np.zeros((40, 50)), 2)
     assert got.values.tolist() == [0, 0]
     assert (got.frobenius, got.frobenius_error) == (0, 0)
+
+
+def test_products_are_as_many_as_the_cost_says():
+    matrix, made = drawn(150, 200), []
+
+    def product(operator):
+        return lambda vectors: made.append(vectors.shape[1]) or operator @ vectors
+
+    singular_values(product(matrix), product(matrix.T), matrix.shape, 5)
+    assert len(made) == APPLICATIONS
+    assert max(made) == 5 + OVERSAMPLING
 
 
 def test_at_least_one_value_is_asked_for():
