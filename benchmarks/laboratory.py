@@ -10,24 +10,18 @@ name, or `explanation-NAME.json` for each run that failed. `docs/laboratory.md` 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 from pathlib import Path
 
 from isozoo.diagnostics.explanation import explain
 from isozoo.diagnostics.measures import MEASURES, compare
 from isozoo.diagnostics.result import Result
-from isozoo.diagnostics.subject import Subject, open_subject, untrained
+from isozoo.diagnostics.subject import open_subject
 from isozoo.files import atomic_write
 
 RESULTS = Path(__file__).parent / "results" / "diagnostics"
 IMAGES = 16
-
-
-def before(subject: Subject) -> Subject:
-    """Return the same network before training, on the same images."""
-    model = subject.model
-    fresh = untrained(model.architecture, model.labels, model.preprocessing)
-    return Subject("before", fresh, subject.images, subject.labels, fresh=True)
 
 
 def write(found: Result, name: str) -> None:
@@ -51,10 +45,15 @@ def main() -> None:
             found = explain(name, args.data, images=args.images)
             write(found, found.model.partition(".")[0])
             continue
-        after = open_subject(name, args.data, images=args.images)
-        pair = before(after), Subject("after", after.model, after.images, after.labels)
+        pair = [
+            dataclasses.replace(subject, label=label)
+            for label, subject in (
+                ("before", open_subject(name, args.data, images=args.images, fresh=True)),
+                ("after", open_subject(name, args.data, images=args.images)),
+            )
+        ]
         for measure in ("isometry", "jacobian"):
-            print(MEASURES[measure].estimate(after))
+            print(MEASURES[measure].estimate(pair[1]))
             write(compare(*(MEASURES[measure].run(subject) for subject in pair)), name)
 
 

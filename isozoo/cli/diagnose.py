@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isozoo.cli import output
 from isozoo.cli.arguments import positive
+from isozoo.errors import DiagnosticsError
+
+if TYPE_CHECKING:
+    from isozoo.diagnostics.result import Result
+    from isozoo.diagnostics.subject import Subject
 
 USES_KERAS = True
 
@@ -26,7 +32,8 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "name", metavar="NAME",
-        help="name or folder of weights, folder of a run, or with --fresh an architecture",
+        help="name or folder of weights, folder of a run, .keras file of any functional model, or "
+        "with --fresh an architecture",
     )  # fmt: skip
     parser.add_argument(
         "--measure", action="append", metavar="M",
@@ -48,7 +55,8 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--beside", type=Path, metavar="DIR",
-        help="put the results beside those that an earlier --out has, as before training",
+        help="put the results beside those that an earlier --out has, as before training; those "
+        "that cannot stand side by side stay alone",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     return parser
@@ -56,12 +64,24 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, and print each result as it comes."""
-    from isozoo.diagnostics.measures import compare, read_result
+    from isozoo.diagnostics.measures import chosen, compare
+    from isozoo.diagnostics.subject import is_run, open_subject
 
+    explains = is_run(args.name) and args.measure is None and not args.fresh
+    names = ["explanation"] if explains else chosen(args.measure)
+    # What cannot be done is refused before anything is measured.
+    earlier = _earlier(args.beside, names)
+    subject = open_subject(
+        args.name, args.data, args.split, args.images, fresh=args.fresh or explains
+    )
+    if args.beside is not None:
+        subject.check_beside(args.beside)
+    if args.out is not None:
+        subject.note(args.out)
     found = []
-    for result in _results(args):
-        if args.beside is not None:
-            result = compare(read_result(args.beside / f"{result.measure}.json"), result)
+    for result in _explained(args, subject) if explains else _measured(subject, names):
+        if result.measure in earlier:
+            result = compare(earlier[result.measure], result)
         if args.out is not None:
             for path in result.save(args.out):
                 output.remark(f"wrote {path}")
@@ -73,20 +93,35 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _results(args: argparse.Namespace) -> Any:
-    from isozoo.diagnostics.explanation import explain, explanation_cost
-    from isozoo.diagnostics.measures import MEASURES, chosen
-    from isozoo.diagnostics.subject import is_run, open_subject
+def _measured(subject: Subject, names: list[str]) -> Iterator[Result]:
+    from isozoo.diagnostics.measures import measured
 
-    explains = is_run(args.name) and args.measure is None and not args.fresh
-    names = chosen(args.measure)
-    subject = open_subject(
-        args.name, args.data, args.split, args.images, fresh=args.fresh or explains
-    )
-    if explains:
-        output.remark(str(explanation_cost(subject)))
-        yield explain(args.name, args.data, split=args.split, images=args.images)
-        return
+    return measured(subject, names, say=lambda cost: output.remark(str(cost)))
+
+
+def _explained(args: argparse.Namespace, subject: Subject) -> Iterator[Result]:
+    from isozoo.diagnostics.explanation import explain, explanation_cost
+
+    output.remark(str(explanation_cost(subject.model, subject.images)))
+    yield explain(args.name, args.data, split=args.split, images=args.images)
+
+
+def _earlier(folder: Path | None, names: list[str]) -> dict[str, Result]:
+    """Return the results in a folder that those of some measures can stand beside."""
+    from isozoo.diagnostics.measures import comparable, read_result
+
+    if folder is None:
+        return {}
+    able = comparable()
+    files = {name: folder / f"{name}.json" for name in names if name in able}
+    found = {name: read_result(path) for name, path in files.items() if path.is_file()}
+    if not found:
+        raise DiagnosticsError(
+            f"asked to put {', '.join(names)} beside what is in {folder}, which has none of those "
+            f"that can stand side by side ({', '.join(able)}); measure them into it with --out"
+        )
     for name in names:
-        output.remark(str(MEASURES[name].estimate(subject)))
-        yield MEASURES[name].run(subject)
+        if name not in found:
+            why = f"{folder} has no {name}.json" if name in able else "it is of one network only"
+            output.remark(f"{name} will stand alone: {why}")
+    return found

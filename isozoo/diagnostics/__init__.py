@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from isozoo.diagnostics.gradients import loss_and_gradients, value_and_jvp, value_and_vjp
     from isozoo.diagnostics.isometry import Isometry, Jacobian, measure_isometry, measure_jacobian
     from isozoo.diagnostics.landscapes import Landscape, landscape
-    from isozoo.diagnostics.measures import MEASURES, compare, read_result
+    from isozoo.diagnostics.measures import MEASURES, compare, diagnose, read_result
     from isozoo.diagnostics.propagation import Propagation, model_propagation, simulate
     from isozoo.diagnostics.pruning import prune
     from isozoo.diagnostics.result import Result
@@ -60,6 +60,7 @@ _HOME = {
     "activations": ".distributions",
     "compare": ".measures",
     "covariate_shift": ".shifts",
+    "diagnose": ".measures",
     "distances": ".travel",
     "explain": ".explanation",
     "filters": ".filter_report",
@@ -104,6 +105,7 @@ __all__ = [
     "activations",
     "compare",
     "covariate_shift",
+    "diagnose",
     "distances",
     "explain",
     "filters",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from isozoo.errors import DiagnosticsError, unknown
 
 if TYPE_CHECKING:
+    import keras
+
     from isozoo.diagnostics.cost import Cost
     from isozoo.diagnostics.result import Result
     from isozoo.diagnostics.subject import Subject
@@ -51,9 +53,10 @@ class Measure(NamedTuple):
         """Return what that will cost."""
         return _find(self.home, self.cost)(*self.costs(subject))
 
-    def read(self, record: Any) -> Result:
-        """Return a result from its record."""
-        return _find(self.home, self.result).from_json(record)
+    @property
+    def compared(self) -> bool:
+        """Whether results of several networks can stand side by side."""
+        return hasattr(_find(self.home, self.result), "beside")
 
 
 def _find(home: str, name: str) -> Any:
@@ -71,7 +74,10 @@ def _labelled(subject: Subject) -> tuple[Any, ...]:
 
 
 def _side(subject: Subject) -> tuple[int, int]:
-    first = subject.model.data_format == "channels_first"
+    from isozoo.diagnostics.floors import channel_axis
+    from isozoo.diagnostics.taps import graph
+
+    first = channel_axis(graph(subject.model)) == 1
     height, width = subject.images.shape[2:] if first else subject.images.shape[1:3]
     return height, width
 
@@ -140,6 +146,80 @@ MEASURES: dict[str, Measure] = {
 }  # fmt: skip
 
 
+#: The classes of results that no row makes, by the names of their measures.
+_OTHERS = {
+    "explanation": "explanation:Explanation",
+    "propagation_compared": "propagation.result:Comparison",
+    "pruning": "pruning.study:PruningReport",
+}
+
+
+def diagnose(
+    model: keras.Model,
+    images: Any,
+    labels: Any,
+    measures: Iterable[str] | None = None,
+    *,
+    fresh: bool = False,
+    label: str | None = None,
+) -> dict[str, Result]:
+    """Measure a model by the names of measures.
+
+    Args:
+        model: A functional or sequential Keras model of images that answers with one number for
+            each class, trained or not.
+        images: A preprocessed batch `(batch, height, width, channels)` of at least two images, or
+            with channels first if the model has them so.
+        labels: Their classes, `(batch,)`.
+        measures: Keys of `MEASURES`, or `"all"`; the usual ones if None.
+        fresh: Whether it is untrained, so that its running statistics mean nothing and it is
+            measured in training mode.
+        label: What the model is called; its name if None.
+
+    Returns:
+        The results by the names of their measures.
+
+    Raises:
+        UnknownNameError: There is no such measure; nothing was measured.
+        DiagnosticsError: The model has no graph, or cannot be measured so.
+        DataError: There are too few images.
+
+    Example:
+        >>> import numpy as np
+        >>> from isozoo import Classifier, architecture
+        >>> model = Classifier(architecture("isonet-8", classes=2))
+        >>> images = np.random.default_rng(0).normal(size=(4, 32, 32, 3))
+        >>> found = diagnose(model, images, np.arange(4) % 2, ["spectra", "isometry"])
+        >>> found["spectra"].networks[0].distance() < 1e-6
+        True
+    """
+    import numpy as np
+
+    from isozoo.diagnostics.subject import Subject
+
+    named = label or model.name
+    subject = Subject(named, model, np.asarray(images), np.asarray(labels), fresh)
+    return {result.measure: result for result in measured(subject, measures)}
+
+
+def measured(
+    subject: Subject,
+    measures: Iterable[str] | None = None,
+    say: Callable[[Cost], None] | None = None,
+) -> Iterator[Result]:
+    """Measure a subject, one measure after the other.
+
+    Args:
+        subject: The network and its images.
+        measures: As for `diagnose`.
+        say: What is told the cost of each measure before it runs.
+    """
+    for row in [MEASURES[name] for name in chosen(measures)]:
+        if say is not None:
+            say(row.estimate(subject))
+        yield row.run(subject)
+
+
 def chosen(names: Iterable[str] | None) -> list[str]:
     """Return the measures that were asked for, the usual ones if None.
 
@@ -178,14 +258,18 @@ def read_result(path: Any) -> Result:
     from isozoo.diagnostics.result import read_record
 
     record = read_record(path)
-    return MEASURES[chosen([str(record["measure"])])[0]].read(record)
+    name = str(record["measure"])
+    made = {key: f"{row.home}:{row.result}" for key, row in MEASURES.items()} | _OTHERS
+    if name not in made:
+        raise unknown("measure", name, made)
+    return _find("", made[name]).from_json(record)
 
 
 def compare(*results: Any) -> Any:
     """Return results of one measure side by side, such as those before and after training.
 
     Args:
-        results: Results of one measure that can stand beside others: spectra, isometry, jacobian.
+        results: Results of one measure that can stand beside others, see `Measure.compared`.
 
     Raises:
         DiagnosticsError: They are of different measures, or cannot stand beside others.
@@ -193,9 +277,13 @@ def compare(*results: Any) -> Any:
     first, *others = results
     names = {result.measure for result in results}
     if len(names) > 1 or not hasattr(first, "beside"):
-        able = "spectra, isometry or jacobian"
         raise DiagnosticsError(
-            f"asked to compare results of {', '.join(sorted(names))}; give two of {able}, both of "
-            "one measure"
+            f"asked to compare results of {', '.join(sorted(names))}; give several of one measure, "
+            f"which can be {' or '.join(comparable())}"
         )
     return first.beside(*others)
+
+
+def comparable() -> list[str]:
+    """Return the measures whose results can stand side by side."""
+    return [name for name, row in MEASURES.items() if row.compared]

@@ -24,6 +24,7 @@ def test_a_measure_says_its_cost_prints_its_table_and_writes_its_files(
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [
         "spectra.json",
         "spectra.png",
+        "subject.json",
     ]
     beside = isozoo_command(
         "diagnose", "resnet-8", *arguments, "--beside", tmp_path / "a", "--json"
@@ -31,6 +32,19 @@ def test_a_measure_says_its_cost_prints_its_table_and_writes_its_files(
     (record,) = json.loads(beside.out)
     labels = [network["label"] for network in record["networks"]]
     assert labels == ["isonet-8, untrained", "resnet-8, untrained"]
+    # Whatever cannot stand beside another stays alone, and is measured all the same.
+    more = isozoo_command(
+        "diagnose", "isonet-8", *arguments, "--measure", "filters", "--measure", "isometry",
+        "--beside", tmp_path / "a", "--json",
+    )  # fmt: skip
+    assert more.code == 0, more.err
+    assert "filters will stand alone: it is of one network only" in more.err
+    assert "isometry will stand alone: " in more.err
+    assert [record["measure"] for record in json.loads(more.out)] == [
+        "spectra",
+        "filters",
+        "isometry",
+    ]
 
 
 def test_a_measure_that_is_not_known_costs_nothing(isozoo_command, data):
@@ -44,5 +58,16 @@ def test_a_run_is_explained(isozoo_command, data, tmp_path, monkeypatch):
     run = write_run(tmp_path, log=[{"accuracy": 0.5, "loss": 0.7}])
     found = isozoo_command("diagnose", run, "--data", data, "--images", 2)
     assert found.code == 0, found.err
-    assert "The run stalled" in found.out
+    assert "The run is unfinished" in found.out
     assert "without residual scale 0" in found.out
+
+
+def test_what_cannot_be_compared_is_refused_before_anything_runs(isozoo_command, data, tmp_path):
+    arguments = ("--data", data, "--images", 2, "--beside", tmp_path)
+    run = isozoo_command("diagnose", write_run(tmp_path), *arguments)
+    assert run.code == 2
+    assert "asked to put explanation beside" in run.err
+    assert "(spectra, isometry, propagation, jacobian)" in run.err
+    filters = isozoo_command("diagnose", "isonet-8", "--fresh", *arguments, "--measure", "filters")
+    assert filters.code == 2
+    assert "passes of" not in filters.err
