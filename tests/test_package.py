@@ -62,7 +62,8 @@ def test_type_checkers_see_the_same_names_as_python(root):
         for alias in statement.names
     }
     rooms = dict.fromkeys(isozoo._ROOMS, "isozoo")
-    assert seen == {**rooms, **isozoo._HOME}
+    home = {name: f"isozoo{module}" for name, module in isozoo._HOME.items()}
+    assert seen == {**rooms, **home}
     assert set(isozoo.__all__) == {*seen, "__version__"}
 
 
