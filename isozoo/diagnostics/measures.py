@@ -122,7 +122,10 @@ MEASURES: dict[str, Measure] = {
     "jacobian": Measure(
         "largest singular values of the whole network's Jacobian at a picture",
         "isometry.jacobian", "Jacobian", "measure_jacobian", "jacobian_cost",
-        lambda s: ((s.model, s.images[:POINTS]), {"label": s.label}),
+        lambda s: (
+            (s.model, s.images[:POINTS]),
+            {"label": s.label, "batch": s.images if s.fresh else None},
+        ),
         lambda s: (s.model, s.images[:POINTS]),
     ),
     "smoothness": Measure(
