@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops, tree
 
 from isozoo.diagnostics.cost import Cost
+from isozoo.diagnostics.floors import activation_of, channel_axis
 from isozoo.diagnostics.gradients import without_gradients
 from isozoo.diagnostics.propagation.moments import Scaled, measured
 from isozoo.diagnostics.propagation.noise import noise_after
@@ -19,20 +20,13 @@ from isozoo.diagnostics.showing import track
 from isozoo.diagnostics.taps import Graph, Slot, Step, graph, stream
 from isozoo.errors import DataError, DiagnosticsError
 
-#: Classes of layers and operations whose outputs are measured, where no steps are named.
-ACTIVATIONS = frozenset({
-    "Activation", "ELU", "Elu", "Gelu", "HardSilu", "LeakyReLU", "LeakyRelu", "Maxout", "PReLU",
-    "ReLU", "Relu", "Relu6", "SReLU", "Selu", "Silu",
-})  # fmt: skip
 LOCATIONS = ("input", "output")
 
 
 def is_activation(step: Step) -> bool:
     """Return whether a step is an activation of hidden units, or a layer that ends in one."""
-    function = getattr(step.operation, "activation", None)
-    if function is keras.activations.softmax:
-        return False
-    return step.kind in ACTIVATIONS or function not in (None, keras.activations.linear)
+    found = activation_of(step)
+    return found is not None and not found.mixes
 
 
 def model_propagation(
@@ -93,7 +87,7 @@ def model_propagation(
             f"asked for {repeats} repeats of {size} images, got {len(images)} images; both must "
             "be at least 1, and there must be images enough"
         )
-    axis = _channel_axis(walked)
+    axis = channel_axis(walked)
 
     def units() -> Iterator[np.ndarray]:
         for number in range(repeats):
@@ -123,11 +117,6 @@ def _steps(walked: Graph, names: Sequence[str] | None) -> list[str]:
             "measured"
         )
     return found
-
-
-def _channel_axis(walked: Graph) -> int:
-    formats = {getattr(step.operation, "data_format", None) for step in walked.steps}
-    return 1 if "channels_first" in formats else -1
 
 
 def _one(

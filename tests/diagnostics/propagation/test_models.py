@@ -8,8 +8,10 @@ import pytest
 from keras import layers
 
 from isozoo import Classifier, architecture
+from isozoo.diagnostics.floors import Activation, activation_of
 from isozoo.diagnostics.gradients import value_and_jvp
 from isozoo.diagnostics.propagation.models import model_propagation, propagation_cost
+from isozoo.diagnostics.taps import steps
 from isozoo.errors import DataError, DiagnosticsError
 
 
@@ -143,6 +145,22 @@ def test_refusals_name_what_they_are_about():
     relu = keras.Model(inputs, layers.ReLU()(inputs))
     with pytest.raises(DataError, match="3 repeats of 9 images, got 2 images"):
         model_propagation(relu, np.ones((2, 4, 4, 2)), batch=9)
+
+
+def test_activations_are_those_that_filters_are_read_of():
+    """There is one table of activations, and one axis of channels."""
+    inputs = keras.Input((6, 6, 3))
+    x = keras.ops.tanh(layers.Conv2D(4, 3)(inputs))
+    outputs = layers.Dense(2, activation="softmax")(layers.Flatten()(x))
+    model = keras.Model(inputs, outputs)
+    images = np.random.default_rng(0).normal(size=(2, 6, 6, 3))
+    kinds = [step.kind for step in steps(model) if activation_of(step) == Activation("Tanh")]
+    assert kinds == ["Tanh"]
+    assert len(model_propagation(model, images, repeats=1).names) == 1
+    pooled = layers.MaxPooling2D(2, data_format="channels_first")(x)
+    mixed = keras.Model(inputs, pooled)
+    with pytest.raises(DiagnosticsError, match="channels last and others with channels first"):
+        model_propagation(mixed, images)
 
 
 def test_cost_is_said_before():
