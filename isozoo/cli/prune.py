@@ -24,8 +24,9 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser = commands.add_parser(
         "prune",
         help="remove filters of a network",
-        description="Remove the filters of a network that do least, and measure its accuracy "
-        "before, after, and after training on.",
+        description="Remove filters of a network that a score picks, and measure its accuracy "
+        "before, after, and after training on. That a score picks those that matter least is not "
+        "said: compare with --by random.",
     )
     parser.add_argument("name", metavar="NAME", help="name or folder of weights")
     parser.add_argument(
@@ -37,9 +38,9 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         help="where pruned.keras, pruning.json and pruning.png are written",
     )  # fmt: skip
     parser.add_argument(
-        "--by", choices=("entropy", "on", "dead"), default="entropy",
-        help="remove those of least entropy, those that are on least, or all dead ones and no "
-        "others (%(default)s)",
+        "--by", choices=("entropy", "on", "random", "dead"), default="entropy",
+        help="remove those of least entropy, those that are on least, random ones, or all dead "
+        "ones and no others (%(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--share", type=_share, metavar="S", default=0.1,

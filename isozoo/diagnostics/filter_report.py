@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from isozoo.diagnostics import showing
 from isozoo.diagnostics.cost import Cost
-from isozoo.diagnostics.floors import activation_of, channel_axis
+from isozoo.diagnostics.floors import activation_of, channel_axis, unknown_activations
 from isozoo.diagnostics.operators import image_shape
+from isozoo.diagnostics.responses import REMEMBERED, Tally, batches_of, by_position
 from isozoo.diagnostics.result import Result
 from isozoo.diagnostics.taps import graph, stream
 from isozoo.errors import DiagnosticsError
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.table import Table
 
-#: Bins of the histogram that a filter's entropy is of.
-BINS = 32
-#: Most images whose responses are remembered for the entropy, evenly spread over those seen.
-REMEMBERED = 4096
 #: An activation without a floor is dead if it varies by less than this share of its layer's range.
 TOLERANCE = 1e-4
 
@@ -85,8 +81,8 @@ class FilterReport(Result):
         model: What was measured.
         images: Number of images it was measured on.
         layers: The activations in the order of computation.
-        unread: Activations that mix channels, so that no filter of theirs can be told, with their
-            kind.
+        unread: Activations that mix channels, so that no filter of theirs can be told, and what may
+            be an activation of a kind that is not known, each with its kind.
     """
 
     measure = "filters"
@@ -187,7 +183,9 @@ def filters(
     is 0 for ReLU and the learned shift $b$ for SReLU, and always on if it never touches it: then
     the activation does nothing to it. An activation without a floor, such as GELU, ELU or PReLU, is
     never off; its filter counts as dead if it hardly changes, within `tolerance`, and always on is
-    not said of it. An activation that mixes channels, such as softmax, has no filters.
+    not said of it. An activation that mixes channels, such as softmax, has no filters, and is named
+    in the result like what may be an activation of another kind. In mixed precision the floor is
+    compared as the layer computes with it, rounded like its outputs.
 
     The entropy is that of a filter's mean response to an image over the images: a filter of low
     entropy answers everything alike.
@@ -220,22 +218,41 @@ def filters(
     walked = graph(model)
     axis = channel_axis(walked)
     found = {step.name: each for step in walked.steps if (each := activation_of(step))}
-    tallies = {name: _Tally(each.floor) for name, each in found.items() if not each.mixes}
+    tallies = {name: Tally(each.floor) for name, each in found.items() if not each.mixes}
+    unread = {name: each.kind for name, each in found.items() if each.mixes}
+    unread |= unknown_activations(walked)
     if not tallies:
         raise DiagnosticsError(
-            f"{model.name} has no activation whose filters could be told, such as ReLU or SReLU; "
-            "give a network that has one as a layer"
+            f"{model.name} has no activation whose filters could be told, such as ReLU or SReLU, "
+            f"but {', '.join(_named(unread)) or 'none at all'}; give a network that has one as a "
+            "layer"
         )
     images = 0
     for batch in showing.track(batches_of(batches), "filters"):
         images += len(batch)
         for step, _, output in stream(walked, batch, names=list(tallies)):
-            tallies[step.name].add(by_position(ops.convert_to_numpy(output), axis))
+            tallies[step.name].add(by_position(output, axis), output.dtype)
     if not images:
         raise DiagnosticsError("filters were asked for on no images; give at least one batch")
-    rows = tuple(tally.row(name, found[name].kind, tolerance) for name, tally in tallies.items())
-    unread = tuple(f"{name} ({each.kind})" for name, each in found.items() if each.mixes)
-    return FilterReport(label or model.name, images, rows, unread)
+    rows = tuple(_row(name, found[name].kind, tally, tolerance) for name, tally in tallies.items())
+    return FilterReport(label or model.name, images, rows, _named(unread))
+
+
+def _named(unread: dict[str, str]) -> tuple[str, ...]:
+    return tuple(f"{name} ({kind})" for name, kind in unread.items())
+
+
+def _row(name: str, kind: str, tally: Tally, tolerance: float) -> LayerFilters:
+    return LayerFilters(
+        name=name,
+        kind=kind,
+        floor=tally.floor,
+        minimum=tally.minimum,
+        maximum=tally.maximum,
+        on=tally.on,
+        entropy=tally.entropy,
+        tolerance=tolerance,
+    )
 
 
 def filters_cost(model: keras.Model, images: int, batch: int = 64) -> Cost:
@@ -255,92 +272,3 @@ def filters_cost(model: keras.Model, images: int, batch: int = 64) -> Cost:
     held = 4 * min(images, 2 * REMEMBERED) * remembered
     largest = 8 * batch * max(int(np.prod(shape)) for shape in shapes.values())
     return Cost("filters on a data set", -(-images // batch), batch, held + largest)
-
-
-def batches_of(batches: Any, size: int = 64) -> Iterator[np.ndarray]:
-    """Yield the images of batches, or of an array `(images, height, width, channels)` in parts."""
-    parts = batches
-    if hasattr(batches, "shape"):
-        parts = (batches[i : i + size] for i in range(0, len(batches), size))
-    for batch in parts:
-        images = batch[0] if isinstance(batch, tuple | list) else batch
-        yield ops.convert_to_numpy(images)
-
-
-def by_position(values: np.ndarray, axis: int) -> np.ndarray:
-    """Return feature maps as `(images, positions, channels)`; vectors have a single position."""
-    if values.ndim > 2:
-        values = np.moveaxis(values, axis, -1)
-    return values.reshape(len(values), -1, values.shape[-1])
-
-
-class _Tally:
-    """What is remembered of one activation as batches pass.
-
-    Args:
-        floor: Its floor, if it has one.
-    """
-
-    def __init__(self, floor: np.ndarray | float | None) -> None:
-        self._floor = floor
-        self._minimum: Any = np.inf
-        self._maximum: Any = -np.inf
-        self._on: Any = 0
-        self._positions = 0
-        self._responses: list[np.ndarray] = []
-        self._every = 1
-        self._images = 0
-
-    def add(self, values: np.ndarray) -> None:
-        """Count what the activation made of a batch, `(images, positions, channels)`."""
-        self._minimum = np.minimum(self._minimum, values.min(axis=(0, 1)))
-        self._maximum = np.maximum(self._maximum, values.max(axis=(0, 1)))
-        if self._floor is not None:
-            self._on = self._on + (values > self._floor).sum(axis=(0, 1))
-        self._positions += values.shape[0] * values.shape[1]
-        # Those whose number is a multiple, counted over all batches.
-        first = -self._images % self._every
-        self._responses += list(values[first :: self._every].mean(axis=1, dtype=np.float64))
-        self._images += len(values)
-        while len(self._responses) > REMEMBERED:
-            self._responses = self._responses[::2]
-            self._every *= 2
-
-    def row(self, name: str, kind: str, tolerance: float) -> LayerFilters:
-        """Return what came of it."""
-        floor = self._floor
-        return LayerFilters(
-            name=name,
-            kind=kind,
-            floor=None if floor is None else np.broadcast_to(floor, self._minimum.shape).copy(),
-            minimum=self._minimum,
-            maximum=self._maximum,
-            on=None if floor is None else self._on / self._positions,
-            entropy=entropy(np.array(self._responses)),
-            tolerance=tolerance,
-        )
-
-
-def entropy(responses: np.ndarray, bins: int = BINS) -> np.ndarray:
-    r"""Return the entropy in bits of each filter's responses.
-
-    $$H = -\sum_k p_k \log_2 p_k$$
-
-    over equal bins between the filter's smallest and its largest response.
-
-    Args:
-        responses: `(images, filters)`.
-        bins: Number of bins; the entropy is at most its logarithm, and that of the images.
-
-    Example:
-        >>> entropy(np.array([[0.0, 5.0], [1.0, 5.0]])).tolist()
-        [1.0, 0.0]
-    """
-    low, high = responses.min(axis=0), responses.max(axis=0)
-    span = np.where(high > low, high - low, 1.0)
-    places = np.minimum((bins * (responses - low) / span).astype(int), bins - 1)
-    places += bins * np.arange(responses.shape[1])
-    counts = np.bincount(places.ravel(), minlength=bins * responses.shape[1])
-    shares = counts.reshape(-1, bins) / len(responses)
-    logs = np.log2(shares, out=np.zeros_like(shares), where=shares > 0)
-    return np.abs((shares * logs).sum(axis=1))

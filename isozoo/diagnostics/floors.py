@@ -10,7 +10,15 @@ import numpy as np
 
 from isozoo.diagnostics.taps import Graph, Step
 from isozoo.errors import DiagnosticsError
-from isozoo.layers import Maxout, PReLU, SReLU
+from isozoo.layers import (
+    BatchInstanceNormalization,
+    Maxout,
+    PReLU,
+    ResidualScale,
+    ScalarBias,
+    SReLU,
+    SymmetricMaxPooling2D,
+)
 
 
 class Activation(NamedTuple):
@@ -37,18 +45,25 @@ _OPERATIONS: dict[str, Activation] = {
     **{name: Activation(name, 0.0) for name in ("Relu", "Relu6")},
     **{
         name: Activation(name)
-        for name in ("Elu", "Gelu", "HardSilu", "LeakyRelu", "Selu", "Sigmoid", "Silu", "Tanh")
+        for name in (
+            "Celu", "Elu", "Gelu", "HardShrink", "HardSigmoid", "HardSilu", "HardTanh", "LeakyRelu",
+            "LogSigmoid", "Selu", "Sigmoid", "Silu", "SoftShrink", "Softplus", "Softsign",
+            "SparsePlus", "SparseSigmoid", "Squareplus", "Tanh", "TanhShrink", "Threshold",
+        )
     },
-    **{name: Activation(name, mixes=True) for name in ("Softmax", "LogSoftmax")},
-}
+    **{name: Activation(name, mixes=True) for name in ("LogSoftmax", "Softmax", "Sparsemax")},
+}  # fmt: skip
 
 
 def _of_function(layer: Any) -> Activation | None:
     function = layer.activation
     if function is None or function is _functions.linear:
         return None
-    name = getattr(function, "__name__", type(function).__name__)
-    return Activation(name, _FLOORS.get(function), function in _MIXING)
+    return Activation(_name(function), _FLOORS.get(function), function in _MIXING)
+
+
+def _name(function: Any) -> str:
+    return getattr(function, "__name__", type(function).__name__)
 
 
 def _of_relu(layer: Any) -> Activation:
@@ -74,6 +89,64 @@ _LAYERS: dict[tuple[type, ...], Callable[[Any], Activation | None]] = {
         keras.layers.Dense,
     ): _of_function,
 }
+
+
+_layers = keras.layers
+#: Layers that may keep the shape of what they take, and are no activations.
+_OTHERS: tuple[type, ...] = (
+    BatchInstanceNormalization, ResidualScale, ScalarBias, SymmetricMaxPooling2D,
+    _layers.ActivityRegularization, _layers.AlphaDropout, _layers.AveragePooling2D,
+    _layers.BatchNormalization, _layers.Cropping2D, _layers.Dropout, _layers.Flatten,
+    _layers.GaussianDropout, _layers.GaussianNoise, _layers.GroupNormalization, _layers.Identity,
+    _layers.LayerNormalization, _layers.MaxPooling2D, _layers.Normalization, _layers.Permute,
+    _layers.RMSNormalization, _layers.Rescaling, _layers.Reshape, _layers.SpatialDropout2D,
+    _layers.UnitNormalization, _layers.UpSampling2D, _layers.ZeroPadding2D,
+)  # fmt: skip
+#: The same of plain operations.
+_OTHER_OPERATIONS = frozenset((
+    "Add", "Cast", "Copy", "Divide", "Flip", "GetItem", "Identity", "Multiply", "Negative",
+    "Reshape", "Roll", "StopGradient", "Subtract", "Transpose", "TrueDivide",
+))  # fmt: skip
+
+
+def unknown_activations(walked: Graph) -> dict[str, str]:
+    """Return what may be an activation of a network and is none that `activation_of` knows.
+
+    That is what a layer of another kind ends with, as `keras.layers.Conv1D` does, and layers and
+    operations without a kernel that keep the shape of what they take.
+
+    Args:
+        walked: The network's graph.
+
+    Returns:
+        What it is, by the name of its step.
+
+    Example:
+        >>> from isozoo.diagnostics.taps import graph
+        >>> conv = keras.layers.Conv1D(2, 1, activation="relu", name="line")
+        >>> unknown_activations(graph(keras.Sequential([keras.Input((8, 3)), conv])))
+        {'line': 'Conv1D with relu'}
+    """
+    shapes = {n: tuple(each.shape) for n, each in zip(walked.sources, walked.inputs, strict=True)}
+    shapes |= {number: step.shape for step in walked.steps for number in step.outputs}
+    found = {step.name: _unknown(step, shapes) for step in walked.steps}
+    return {name: kind for name, kind in found.items() if kind is not None}
+
+
+def _unknown(step: Step, shapes: dict[int, tuple[int | None, ...]]) -> str | None:
+    operation: Any = step.operation
+    known = (*(kind for kinds in _LAYERS for kind in kinds), *_OTHERS)
+    if isinstance(operation, known):
+        return None
+    plain = not isinstance(operation, keras.layers.Layer)
+    if plain and step.kind in (_OPERATIONS.keys() | _OTHER_OPERATIONS):
+        return None
+    function = getattr(operation, "activation", None)
+    if callable(function) and function is not _functions.linear:
+        return f"{step.kind} with {_name(function)}"
+    kernels = any(len(weight.shape) > 1 for weight in getattr(operation, "weights", ()))
+    keeps = len(step.inputs) == 1 and shapes[step.inputs[0]] == step.shape
+    return step.kind if keeps and not kernels else None
 
 
 def activation_of(step: Step) -> Activation | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ import keras
 import numpy as np
 
 from isozoo.diagnostics.singular import Convolution
-from isozoo.diagnostics.taps import stream
+from isozoo.diagnostics.taps import Graph, Step, graph, stream
 from isozoo.errors import DiagnosticsError
 from isozoo.regularizers.models import is_constrained
 
@@ -42,19 +43,33 @@ def operators(model: keras.Model, size: int | tuple[int, int] | None) -> Iterato
         DiagnosticsError: The model is no graph of layers, or takes images of any size and none was
             given.
     """
+    walked = graph(model)
     images = np.zeros((1, *image_shape(model, size)), "float32")
-    for step, inputs, output in stream(model, images):
+    names = [step.name for step in with_kernels(walked)]
+    for step, inputs, output in stream(walked, images, names=names):
         layer = step.operation
-        row = next((row for kind, row in _ROWS.items() if isinstance(layer, kind)), None)
-        kind = type(layer).__name__
+        row = _row(layer)
         if row is None:
-            kernels = [w for w in getattr(layer, "weights", ()) if len(w.shape) > 1]
-            if kernels:
-                yield Operator(step.name, kind, None, False)
+            yield Operator(step.name, step.kind, None, False)
             continue
         for part, conv in row(layer, tuple(inputs[0].shape), tuple(output.shape)):
             constrained = isinstance(layer, keras.layers.Conv2D) and is_constrained(layer)
-            yield Operator(step.name + part, kind, conv, constrained)
+            yield Operator(step.name + part, step.kind, conv, constrained)
+
+
+def with_kernels(walked: Graph) -> list[Step]:
+    """Return the steps of a network whose layers have kernels, of whatever kind."""
+    return [step for step in walked.steps if _has_kernel(step.operation)]
+
+
+def _has_kernel(layer: Any) -> bool:
+    if isinstance(layer, _ELEMENTWISE):
+        return False
+    return any(len(weight.shape) > 1 for weight in getattr(layer, "weights", ()))
+
+
+def _row(layer: Any) -> Row | None:
+    return next((row for kind, row in _ROWS.items() if isinstance(layer, kind)), None)
 
 
 def multiply_adds(model: keras.Model, size: int | tuple[int, int] | None = None) -> int:
@@ -63,9 +78,21 @@ def multiply_adds(model: keras.Model, size: int | tuple[int, int] | None = None)
     Args:
         model: Any functional Keras model of images.
         size: Height and width of the images in pixels, where the model does not fix them.
+
+    Raises:
+        DiagnosticsError: The model is no graph of layers, takes images of any size and none was
+            given, or has a layer with a kernel of a kind that cannot be counted.
     """
-    found = (operator.convolution for operator in operators(model, size))
-    return sum(conv.outputs * conv.kernel[..., 0].size for conv in found if conv is not None)
+    count = 0
+    for name, kind, conv, _ in operators(model, size):
+        if conv is None:
+            raise DiagnosticsError(
+                f"asked for the multiply-adds of {model.name}, found the layer {name} ({kind}), "
+                "whose kernel is of a kind that is not counted; give a network of "
+                f"{', '.join(kind.__name__ for kind in _ROWS)}"
+            )
+        count += conv.outputs * conv.kernel[..., 0].size
+    return count
 
 
 def image_shape(model: keras.Model, size: int | tuple[int, int] | None) -> tuple[int, ...]:
@@ -90,7 +117,7 @@ def image_shape(model: keras.Model, size: int | tuple[int, int] | None) -> tuple
 
 
 def _kernel(variable: Any) -> np.ndarray:
-    return keras.ops.convert_to_numpy(variable).astype(np.float64)
+    return keras.ops.convert_to_numpy(variable)
 
 
 def _sides(layer: Any, shape: tuple[int, ...]) -> tuple[int, int]:
@@ -133,14 +160,19 @@ def _separable(layer: Any, inputs: tuple[int, ...], outputs: tuple[int, ...]) ->
 
 
 def _dense(layer: Any, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Parts:
-    return [("", Convolution(_kernel(layer.kernel)[None, None], (1, 1)))]
+    # The same at each position, of which vectors have one; the last axis is that of channels.
+    positions = math.prod(outputs[1:-1])
+    return [("", Convolution(_kernel(layer.kernel)[None, None], (positions, 1)))]
 
 
+Row = Callable[[Any, tuple[int, ...], tuple[int, ...]], Parts]
 #: How the operators in a layer are read, by its class: from the shapes of its input and output.
-_ROWS: dict[type, Callable[[Any, tuple[int, ...], tuple[int, ...]], Parts]] = {
+_ROWS: dict[type, Row] = {
     keras.layers.Conv2D: _conv,
     keras.layers.Conv2DTranspose: _transposed,
     keras.layers.DepthwiseConv2D: _depthwise,
     keras.layers.SeparableConv2D: _separable,
     keras.layers.Dense: _dense,
 }
+#: Layers whose weights of several axes are numbers for each place, and no kernels.
+_ELEMENTWISE = (keras.layers.PReLU, keras.layers.LayerNormalization)

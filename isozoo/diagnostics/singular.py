@@ -131,7 +131,8 @@ class Convolution:
             np.repeat(np.linalg.svd(matrices, compute_uv=False), counts, axis=0).ravel()
             for matrices, counts in self._matrices(chunk_bytes)
         ]
-        return np.sort(np.concatenate(found))[::-1]
+        values = np.sort(np.concatenate(found))[::-1]
+        return np.pad(values, (0, min(self.inputs, self.outputs) - len(values)))
 
     def distance(self, values: np.ndarray | None = None) -> Distance:
         r"""Return how far $A^\top A$ is from the identity: 0 if $A$ keeps every norm.
@@ -174,9 +175,15 @@ class Convolution:
     def _matrices(self, chunk_bytes: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield matrices at some frequencies, and how many frequencies have their values.
 
-        Matrices are `(frequencies, groups, aliases * channels, filters)`, of one group each.
+        Matrices are `(frequencies, groups, aliases * channels, filters)`, of one group each. A
+        single tap sees no wave: its matrix is real, the same at all frequencies, and the aliases,
+        which are alike, add nothing but singular values of 0.
         """
         height, width, channels, filters = self.kernel.shape
+        if height == width == 1:
+            alone = np.asarray(self.kernel, np.float64).reshape(channels, self.groups, -1)
+            yield alone.transpose(1, 0, 2)[None], np.array([self._positions])
+            return
         down, across = (
             _waves(*axis)
             for axis in zip((height, width), self.size, self.strides, self.dilation, strict=True)
@@ -199,7 +206,7 @@ class Convolution:
 def _waves(taps: int, size: int, stride: int, dilation: int) -> np.ndarray:
     """Return an axis's waves at the taps, `(output frequencies, aliases, taps)`.
 
-    A single tap sees no wave: all frequencies are alike, and one stands for them.
+    Along a single tap all frequencies are alike, and one stands for them.
     """
     outputs = size // stride
     frequencies = np.arange(outputs if taps > 1 else 1)

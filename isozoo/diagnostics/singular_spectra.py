@@ -10,9 +10,10 @@ import numpy as np
 
 from isozoo.diagnostics import showing
 from isozoo.diagnostics.cost import Cost
-from isozoo.diagnostics.operators import Operator, operators
+from isozoo.diagnostics.operators import Operator, operators, with_kernels
 from isozoo.diagnostics.result import Result
 from isozoo.diagnostics.singular import CHUNK_BYTES, Convolution, Distance
+from isozoo.diagnostics.taps import graph
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,6 +72,17 @@ class LayerSpectrum:
     def maximum(self) -> float:
         """The largest singular value, the operator's norm."""
         return float(self.quantiles[-1])
+
+    @property
+    def bordered(self) -> bool:
+        """Whether every place sees a border, where padding with zeros is another operator.
+
+        So it is on images of less than $2 k - 1$ pixels, with a kernel of $k$: there the singular
+        values, of periodic images, tell little of what the layer does, and the paper's penalty is
+        not that of its distance either.
+        """
+        pairs = zip(self.size, self.kernel[:2], strict=True)
+        return any(side < 2 * taps - 1 for side, taps in pairs if taps > 1)
 
     @property
     def condition(self) -> float:
@@ -145,7 +157,7 @@ class Spectra(Result):
                     network.label,
                     layer.name,
                     "x".join(map(str, layer.kernel)),
-                    "x".join(map(str, layer.size)),
+                    "x".join(map(str, layer.size)) + ("*" if layer.bordered else ""),
                     *map(showing.number, (layer.minimum, layer.median, layer.maximum)),
                     *map(showing.number, (layer.condition, *layer.nearest)),
                 )
@@ -153,7 +165,8 @@ class Spectra(Result):
                 found.add_row(network.label, name, "not read")
         found.caption = (
             "NORM and RMS: distance of A A^T from the identity, or of A^T A where A has more "
-            "outputs than inputs, in the spectral and in the normalised Frobenius norm"
+            "outputs than inputs, in the spectral and in the normalised Frobenius norm; * so small "
+            "that every place sees a border, where padding with zeros is another operator"
         )
         found.caption_justify = "left"
         return found
@@ -161,17 +174,31 @@ class Spectra(Result):
     def plot(self) -> Figure:
         """Return the quantiles of the singular values over depth, a panel for each network."""
         figure, panels = showing.figure(columns=len(self.networks))
-        lowest = min(layer.minimum for network in self.networks for layer in network.layers)
-        highest = max(layer.maximum for network in self.networks for layer in network.layers)
+        every = [layer for network in self.networks for layer in network.layers]
+        lowest = min((layer.minimum for layer in every), default=_LOWEST)
+        highest = max((layer.maximum for layer in every), default=1.0)
         for axes, network in zip(panels[0], self.networks, strict=True):
             _draw(axes, network)
             axes.set_ylim(max(lowest, _LOWEST) * 0.8, highest * 1.3)
-        panels[0][0].legend(loc="lower left", fontsize=8)
+        if self.networks[0].layers:
+            panels[0][0].legend(loc="lower left", fontsize=8)
         panels[0][0].set_ylabel("singular values")
         return figure
 
 
 def _draw(axes: Any, network: NetworkSpectra) -> None:
+    if network.layers:
+        _draw_layers(axes, network)
+    else:
+        words = "\n".join(("no layer could be read", *network.unread))
+        axes.text(0.5, 0.5, words, ha="center", va="center", transform=axes.transAxes)
+    axes.axhline(1.0, color="0.25", linewidth=0.8, linestyle="--")
+    axes.set_yscale("log")
+    axes.set(xlabel="layer", title=network.label)
+    axes.grid(alpha=0.3)
+
+
+def _draw_layers(axes: Any, network: NetworkSpectra) -> None:
     depth = np.arange(1, len(network.layers) + 1)
     quantiles = np.array([layer.quantiles for layer in network.layers]).T.clip(_LOWEST)
     half = len(LEVELS) // 2
@@ -188,10 +215,6 @@ def _draw(axes: Any, network: NetworkSpectra) -> None:
             label=label,
         )
     axes.plot(depth, quantiles[half], color="C0", marker=".", markersize=4, label="median")
-    axes.axhline(1.0, color="0.25", linewidth=0.8, linestyle="--")
-    axes.set_yscale("log")
-    axes.set(xlabel="layer", title=network.label)
-    axes.grid(alpha=0.3)
 
 
 def spectra(
@@ -201,7 +224,9 @@ def spectra(
 
     Each is taken as a convolution of periodic images, whatever its padding, of as many outputs as
     the layer has in the network: the size is that of its output times its strides. Padding with
-    zeros changes the operator along the borders only. A dense layer is a 1x1 convolution.
+    zeros changes the operator along the borders only, which on small feature maps is everywhere
+    (`LayerSpectrum.bordered`): give images as large as the network is for. A dense layer is a 1x1
+    convolution. One kernel at a time is held in float64.
 
     Args:
         model: Any functional Keras model of images.
@@ -226,7 +251,9 @@ def spectra(
     """
     label = label or model.name
     layers, unread = [], []
-    for operator in showing.track(list(operators(model, size)), "singular values"):
+    # A separable convolution counts once, though it is two operators.
+    total = len(with_kernels(graph(model)))
+    for operator in showing.track(operators(model, size), "singular values", total):
         if operator.convolution is None:
             unread.append(f"{operator.name} ({operator.kind})")
         else:
@@ -247,9 +274,25 @@ def spectra_cost(model: keras.Model, size: int | tuple[int, int] | None = None) 
         frequencies = 1 if taps == 1 else outputs / 2
         # Of a complex matrix: about 4 n m^2 for its bidiagonal form, four real products for each.
         decompose += 16 * frequencies * rows**2 * columns / conv.groups**2
-        largest = max(largest, 8 * min(conv.inputs, conv.outputs))
-    passes = 1 + round(decompose / forward)
-    return Cost("singular values of every convolution", passes, 1, 3 * CHUNK_BYTES + largest)
+        largest = max(largest, _bytes(conv))
+    return Cost(
+        "singular values of every convolution", 1 + round(decompose / forward), 1, round(largest)
+    )
+
+
+def _bytes(conv: Convolution) -> int:
+    """Return the most memory that a convolution's singular values take, with its kernel."""
+    kernel, values = 8 * conv.kernel.size, 8 * min(conv.inputs, conv.outputs)
+    if conv.kernel.shape[0] == conv.kernel.shape[1] == 1:
+        # The kernel, and LAPACK's copy of it.
+        matrices = 2 * kernel
+    else:
+        one = 16 * conv.strides[0] * conv.strides[1] * conv.kernel[0, 0].size
+        frequencies = conv.outputs / conv.filters
+        # The waves' products, their form that is handed out, and LAPACK's.
+        matrices = 3 * max(one, min(CHUNK_BYTES, one * frequencies))
+    # The values are sorted, and squared for the distances.
+    return round(kernel + matrices + 3 * values)
 
 
 def _spectrum(operator: Operator, conv: Convolution) -> LayerSpectrum:

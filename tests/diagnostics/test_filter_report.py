@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from isozoo import Classifier, architecture
-from isozoo.diagnostics import filter_report as module
-from isozoo.diagnostics.filter_report import FilterReport, entropy, filters, filters_cost
+from isozoo.diagnostics import responses
+from isozoo.diagnostics.filter_report import FilterReport, filters, filters_cost
+from isozoo.diagnostics.responses import Tally, entropy
 from isozoo.errors import DiagnosticsError
 from isozoo.layers import SReLU
 
@@ -58,6 +59,33 @@ def test_activations_inside_of_layers_and_plain_operations_are_found():
     assert found.unread == ("head (softmax)",)
 
 
+def test_what_may_be_an_activation_of_another_kind_is_named():
+    class Swish(layers.Layer):
+        def call(self, x):
+            return x * keras.ops.sigmoid(2.0 * x)
+
+    inputs = keras.Input((4, 3))
+    x = layers.Conv1D(3, 1, activation="relu", name="line")(inputs)
+    x = Swish(name="own")(layers.Dropout(0.5)(layers.Activation("linear")(x + 1.0)))
+    x = keras.ops.maximum(x, 0.0)
+    x = layers.EinsumDense("abc,cd->abd", (None, 2), activation="tanh", name="sums")(x)
+    found = filters(keras.Model(inputs, keras.ops.softplus(x)), np.zeros((1, 4, 3)))
+    assert [row.kind for row in found.layers] == ["Softplus"]
+    assert found.unread[:2] == ("line (Conv1D with relu)", "own (Swish)")
+    assert found.unread[2].endswith(" (Maximum)")
+    assert found.unread[3:] == ("sums (EinsumDense with tanh)",)
+
+
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
+def test_in_mixed_precision_the_floor_is_rounded_as_the_outputs_are(dtype):
+    srelu = SReLU(shift_initializer=keras.initializers.Constant(-1.001), dtype=dtype, name="srelu")
+    (row,) = filters(network(srelu), IMAGES).layers
+    assert row.dead.tolist() == [True, False, False]
+    assert row.on.tolist() == [0.0, 0.5, 1.0]
+    assert row.always_on.tolist() == [False, False, True]
+    assert row.floor[0] == row.minimum[0] != -1.001
+
+
 def test_channels_first_are_counted_along_their_axis():
     model = keras.Sequential(
         [
@@ -84,8 +112,8 @@ def test_batches_are_added_up():
 
 
 def test_responses_are_thinned_evenly(monkeypatch):
-    monkeypatch.setattr(module, "REMEMBERED", 4)
-    tally = module._Tally(0.0)
+    monkeypatch.setattr(responses, "REMEMBERED", 4)
+    tally = Tally(0.0)
     for start in range(0, 21, 3):
         tally.add(np.arange(start, start + 3, dtype="float32").reshape(3, 1, 1))
     assert np.concatenate(tally._responses).tolist() == [0, 8, 16]
@@ -108,8 +136,10 @@ def test_results_are_saved_read_and_shown(tmp_path):
 
 
 def test_what_cannot_be_measured_is_said():
-    with pytest.raises(DiagnosticsError, match="no activation whose filters could be told"):
+    with pytest.raises(DiagnosticsError, match=r"could be told, .* but none at all; give"):
         filters(network(layers.MaxPooling2D()), IMAGES)
+    with pytest.raises(DiagnosticsError, match=r"but soft \(Softmax\); give"):
+        filters(network(layers.Softmax(name="soft")), IMAGES)
     with pytest.raises(DiagnosticsError, match="on no images"):
         filters(network(layers.ReLU()), [])
     with pytest.raises(

@@ -62,6 +62,26 @@ def test_layers_of_other_kinds_are_named():
     assert operator.kind == "Conv1D"
 
 
+def test_a_dense_layer_is_there_at_each_position():
+    model, found = only(layers.Dense(3, use_bias=False, name="dense"))
+    expected = np.linalg.svd(energy(model), compute_uv=False)
+    np.testing.assert_allclose(
+        found[""].convolution.singular_values(), expected[expected > 1e-6], atol=1e-5
+    )
+    assert multiply_adds(model) == 8 * 8 * 4 * 3
+
+
+def test_multiply_adds_of_other_kinds_are_not_left_out_in_silence():
+    model, _ = only(layers.Conv1D(3, 2, name="line"), (8, 4))
+    with pytest.raises(DiagnosticsError, match=r"found the layer line \(Conv1D\), whose kernel"):
+        multiply_adds(model)
+
+
+def test_slopes_for_each_place_are_no_kernels():
+    _, found = only(layers.PReLU(name="slopes"))
+    assert found == {}
+
+
 def test_networks_of_any_size_take_that_of_their_preprocessing_or_ask():
     model = Classifier(architecture("isonet-8", classes=2))
     assert image_shape(model, None) == (32, 32, 3)

@@ -1,6 +1,7 @@
 """Spectra of whole networks."""
 
 import json
+import tracemalloc
 
 import keras
 import numpy as np
@@ -54,6 +55,41 @@ def test_layers_that_cannot_be_read_are_named_in_result_and_table():
     assert found.networks[0].unread == ("line (Conv1D)",)
     assert found.networks[0].distance() is None
     assert "line (Conv1D)" in found.table().columns[1]._cells
+    (axes,) = found.plot().axes
+    assert [text.get_text() for text in axes.texts] == ["no layer could be read\nline (Conv1D)"]
+
+
+def test_small_maps_are_marked_as_all_border(isometric):
+    (network,) = isometric.networks
+    sizes = {layer.name: layer.size[0] for layer in network.layers if layer.bordered}
+    assert sizes
+    assert max(sizes.values()) < 5
+    others = [layer for layer in network.layers if not layer.bordered and layer.kernel[0] == 3]
+    assert min(layer.size[0] for layer in others) >= 5
+    assert any(cell.endswith("*") for cell in isometric.table().columns[3]._cells)
+
+
+def test_no_more_than_one_kernel_is_held_and_the_cost_says_so():
+    parts = [keras.layers.Dense(300, name=f"dense{i}") for i in range(10)]
+    model = keras.Sequential([keras.Input((300,)), *parts])
+    spectra(model)
+    tracemalloc.start()
+    found = spectra(model)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found.networks[0].layers) == 10
+    # All ten kernels in float64 are 7.2 MB.
+    assert peak < 4 * 8 * 300**2
+    assert spectra_cost(model).bytes < 4 * 8 * 300**2
+
+
+@pytest.mark.slow
+def test_a_network_of_keras_is_measured_whole():
+    model = keras.applications.MobileNet((32, 32, 3), alpha=0.25, weights=None, classes=10)
+    (network,) = spectra(model).networks
+    assert network.unread == ()
+    assert len(network.layers) == 28
+    assert all(np.isfinite(layer.quantiles).all() for layer in network.layers)
 
 
 def test_the_cost_grows_with_the_images():

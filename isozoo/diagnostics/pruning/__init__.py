@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isozoo.diagnostics.pruning.choosing import dead_filters, weakest_filters
+from isozoo.diagnostics.pruning.choosing import dead_filters, held_filters, weakest_filters
 from isozoo.diagnostics.pruning.removal import Pruned, prune
 from isozoo.diagnostics.pruning.study import FineTuning, PruningReport, prune_classifier
 
@@ -11,6 +11,7 @@ __all__ = [
     "Pruned",
     "PruningReport",
     "dead_filters",
+    "held_filters",
     "prune",
     "prune_classifier",
     "weakest_filters",

@@ -114,16 +114,36 @@ def follow(graph: Graph) -> Channels:
     called: dict[int, tuple[list[Labels], Labels]] = {}
     for step in graph.steps:
         taken = [found.labels[number] for number in step.inputs]
-        made = _rule(step)(found, step, taken)
+        made = _rule(found, step)(found, step, taken)
         for number in step.outputs:
             found.labels[number] = made
-        # A layer that is used again has the same weights, and so the same channels, each time.
-        before = called.setdefault(id(step.operation), (taken, made))
-        for one, other in zip((*before[0], before[1]), (*taken, made), strict=True):
-            found.tie(one, other)
+        if _bound(step):
+            before = called.setdefault(id(step.operation), (taken, made))
+            _tie_uses(found, step, (*before[0], before[1]), (*taken, made))
     for number in graph.results:
         found.hold(found.labels[number], "it is one of the output")
     return found
+
+
+def _bound(step: Step) -> bool:
+    """Return whether a layer that is used again has the same channels each time.
+
+    That is so with weights, and if it is built for a number of channels.
+    """
+    operation = step.operation
+    weights = getattr(operation, "weights", ())
+    return bool(weights) or isinstance(operation, keras.layers.GroupNormalization)
+
+
+def _tie_uses(
+    channels: Channels, step: Step, before: tuple[Labels, ...], now: tuple[Labels, ...]
+) -> None:
+    if [len(labels) for labels in before] == [len(labels) for labels in now]:
+        for one, other in zip(before, now, strict=True):
+            channels.tie(one, other)
+        return
+    for labels in (*before, *now):
+        channels.hold(labels, f"{step.name} ({step.kind}) is used for other numbers of channels")
 
 
 def _channels(channels: Channels, shape: tuple[int | None, ...]) -> int:
@@ -204,9 +224,13 @@ def _concatenated(channels: Channels, step: Step, taken: list[Labels]) -> Labels
 
 def _flat(channels: Channels, step: Step, taken: list[Labels]) -> Labels:
     positions, rest = divmod(step.shape[-1] or 0, len(taken[0]))
-    if not positions or rest:
+    (source,) = step.inputs
+    axes = [len(each.shape) for each in channels.graph.steps if source in each.outputs]
+    # Of lines, Keras takes the channels to be first too, where other layers have them last.
+    if not positions or rest or (channels.axis == 1 and axes == [3]):
         return held(channels, step, taken)
-    return np.tile(taken[0], positions) if channels.axis == -1 else np.repeat(taken[0], positions)
+    # Keras moves the channels to the end before it flattens, wherever they were.
+    return np.tile(taken[0], positions)
 
 
 def _pieces(channels: Channels, step: Step, taken: list[Labels]) -> Labels:
@@ -253,8 +277,10 @@ _OPERATIONS: dict[str, Rule] = {
 }
 
 
-def _rule(step: Step) -> Rule:
+def _rule(channels: Channels, step: Step) -> Rule:
     operation: Any = step.operation
+    if _across(channels, step):
+        return held
     if isinstance(operation, _layers.Rescaling):
         return alone if np.ndim(operation.scale) == np.ndim(operation.offset) == 0 else held
     if isinstance(operation, keras.layers.Layer):
@@ -267,3 +293,12 @@ def _rule(step: Step) -> Rule:
     if known is not None and not known.mixes:
         return alone
     return _OPERATIONS.get(step.kind, held)
+
+
+def _across(channels: Channels, step: Step) -> bool:
+    """Return whether a layer works along another axis of feature maps than that of channels."""
+    operation: Any = step.operation
+    dense = isinstance(operation, _layers.Dense)
+    axis = -1 if dense else getattr(operation, "axis", channels.axis)
+    known = isinstance(axis, int) and not isinstance(operation, _layers.Concatenate)
+    return known and len(step.shape) == 4 and axis % 4 != channels.axis % 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 
 import keras
@@ -24,17 +25,52 @@ def _on(row: LayerFilters) -> np.ndarray:
     return row.on
 
 
+def _random(row: LayerFilters) -> np.ndarray:
+    return np.random.default_rng(zlib.crc32(row.name.encode())).random(row.filters)
+
+
 #: What a filter is worth, one number for each of an activation.
 SCORES: dict[str, Callable[[LayerFilters], np.ndarray]] = {
     "entropy": lambda row: row.entropy,
     "on": _on,
+    "random": _random,
 }
+
+
+def held_filters(model: keras.Model, report: FilterReport) -> dict[str, str]:
+    """Return which filters of a model cannot be removed, and why.
+
+    `dead_filters` and `weakest_filters` pass these over.
+
+    Args:
+        model: The model that was measured.
+        report: What `isozoo.diagnostics.filters` found.
+
+    Returns:
+        Their number and the reasons, by the name of an activation that makes them.
+
+    Example:
+        >>> from isozoo.diagnostics import filters
+        >>> parts = [keras.layers.ReLU(name="relu"), keras.layers.Dense(2)]
+        >>> model = keras.Sequential([keras.Input((4,)), *parts])
+        >>> held_filters(model, filters(model, np.ones((1, 4))))
+        {'relu': '4 of 4: it is one of the input'}
+    """
+    channels = follow(graph(model))
+    found = {}
+    for row in report.layers:
+        holders = [channels.holder(root) for root in _roots(channels, row)]
+        if reasons := sorted({holder for holder in holders if holder is not None}):
+            count = sum(holder is not None for holder in holders)
+            found[row.name] = f"{count} of {row.filters}: {'; '.join(reasons)}"
+    return found
 
 
 def dead_filters(model: keras.Model, report: FilterReport) -> Filters:
     """Return the filters of a model that can be removed as dead.
 
-    One that shortcuts tie to others is among them only if all of these are dead too.
+    One that shortcuts tie to others is among them only if all of these are dead too. Those of
+    `held_filters` are not among them.
 
     Args:
         model: The model that was measured.
@@ -55,14 +91,17 @@ def weakest_filters(
     by: str = "entropy",
     tied: bool = False,
 ) -> Filters:
-    """Return a share of the filters of each activation, those that tell least.
+    """Return a share of the filters of each activation that can be removed, by a score.
+
+    The share is of those that `held_filters` does not name. That the lowest by a score are those
+    that matter least is an assumption: compare with `"random"`, the control.
 
     Args:
         model: The model that was measured.
         report: What `isozoo.diagnostics.filters` found.
         share: Share of the filters, in [0, 1).
-        by: `"entropy"`, that of the response to an image, or `"on"`, the share of positions at
-            which a filter is on.
+        by: `"entropy"`, that of the response to an image, `"on"`, the share of positions at which a
+            filter is on, or `"random"`, drawn by the activation's name, the same each time.
         tied: Whether channels that shortcuts tie together may go as well, by the best of their
             scores; otherwise only those inside of branches.
 

@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-from keras import ops
 
 from isozoo.diagnostics import showing
-from isozoo.diagnostics.filter_report import batches_of, by_position
 from isozoo.diagnostics.pruning.channels import Channels
+from isozoo.diagnostics.responses import batches_of, by_position
 from isozoo.diagnostics.taps import Step, stream
 from isozoo.errors import DiagnosticsError
 
@@ -76,7 +75,7 @@ class Means:
         for batch in showing.track(batches_of(batches), "means"):
             for step, _, output in stream(walked, batch, names=list(of_name)):
                 number = of_name[step.name]
-                values = by_position(ops.convert_to_numpy(output), channels.axis)
+                values = by_position(output, channels.axis)
                 sums[number] = sums[number] + values.sum(axis=(0, 1), dtype=np.float64)
                 low[number] = np.minimum(low[number], values.min(axis=(0, 1)))
                 high[number] = np.maximum(high[number], values.max(axis=(0, 1)))

@@ -158,10 +158,13 @@ class _Keeping:
         self._means = means
         self._carriers = carriers
 
-    def of(self, step: Step) -> Kept:
-        """Return what a step's layer keeps."""
-        taken = self._kept(step.inputs[0]) if step.inputs else np.arange(0)
-        kept = Kept(taken, self._kept(step.outputs[0]))
+    def of(self, step: Step) -> Kept | None:
+        """Return what a step's layer keeps; None if that is all."""
+        taken, made = (self._kept(numbers[0]) for numbers in (step.inputs, step.outputs))
+        labels = self._channels.labels
+        if len(taken) == len(labels[step.inputs[0]]) and len(made) == len(labels[step.outputs[0]]):
+            return None
+        kept = Kept(taken, made)
         if self._means is None or not reads(step):
             return kept
         return self._made_up(Reader.of(self._channels, step), self._means, kept)

@@ -64,37 +64,40 @@ def _as_it_is(layer: Any, kept: Kept) -> dict[str, Any]:
     return layer.get_config()
 
 
+def _grouped_config(layer: Any, kept: Kept) -> dict[str, Any]:
+    # Groups of one channel each; Keras's layer forgets that -1 was asked for once it is built.
+    config = layer.get_config()
+    return {**config, "groups": min(config["groups"], len(kept.made))}
+
+
 _layers = keras.layers
 #: How a layer is made smaller, by its class; all others keep their configuration and weights.
 _ROWS: tuple[tuple[tuple[type, ...], Callable[..., dict], Callable[..., Weights]], ...] = (
     ((_layers.DepthwiseConv2D,), _as_it_is, _depthwise_weights),
     ((_layers.Conv2D,), functools.partial(_mixing_config, "filters"), _mixing_weights),
     ((_layers.Dense,), functools.partial(_mixing_config, "units"), _mixing_weights),
+    ((_layers.GroupNormalization,), _grouped_config, _vectors),
     (
-        (
-            BatchInstanceNormalization, PReLU, SReLU, _layers.BatchNormalization,
-            _layers.GroupNormalization,
-        ),
+        (BatchInstanceNormalization, PReLU, SReLU, _layers.BatchNormalization),
         _as_it_is,
         _vectors,
     ),
-)  # fmt: skip
+)
 
 
-def smaller(layer: keras.layers.Layer, kept: Kept, name: str) -> tuple[Any, Weights]:
+def smaller(layer: keras.layers.Layer, kept: Kept | None, name: str) -> tuple[Any, Weights]:
     """Return a layer with some of its channels, not built, and the weights that it is to get.
 
     Args:
         layer: The layer, built.
-        kept: Which channels, and what to add to the weights.
+        kept: Which channels, and what to add to the weights; None if it stays as it is.
         name: Name of the new layer.
     """
-    for kinds, configure, weigh in _ROWS:
-        if isinstance(layer, kinds):
-            config, weights = configure(layer, kept), weigh(layer, kept)
-            break
-    else:
-        config, weights = layer.get_config(), layer.get_weights()
+    config, weights = layer.get_config(), layer.get_weights()
+    row = next((each for each in _ROWS if isinstance(layer, each[0])), None)
+    if row is not None and kept is not None:
+        _, configure, weigh = row
+        config, weights = configure(layer, kept), weigh(layer, kept)
     new = type(layer).from_config({**config, "name": name})
     if (role := getattr(layer, "isometric", None)) is not None:
         new.isometric = role

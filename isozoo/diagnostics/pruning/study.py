@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from isozoo.diagnostics import showing
 from isozoo.diagnostics.cost import Cost
 from isozoo.diagnostics.filter_report import FilterReport, filters, filters_cost
 from isozoo.diagnostics.operators import multiply_adds
-from isozoo.diagnostics.pruning.choosing import dead_filters, weakest_filters
+from isozoo.diagnostics.pruning.choosing import dead_filters, held_filters, weakest_filters
 from isozoo.diagnostics.pruning.removal import Pruned, prune
 from isozoo.diagnostics.result import Result
 from isozoo.diagnostics.taps import graph
@@ -64,6 +65,8 @@ class PruningReport(Result):
         accuracies: Top-1 accuracy in [0, 1], in the order `"before"`, `"after"` and, if the smaller
             network was trained some more, `"fine-tuned"`.
         epochs: Epochs of that.
+        held: Activations with filters that could not be removed whatever their score, with their
+            number and the reason, see `held_filters`.
     """
 
     measure = "pruning"
@@ -76,6 +79,18 @@ class PruningReport(Result):
     images: int
     accuracies: dict[str, float]
     epochs: int
+    held: dict[str, str]
+
+    def error(self, when: str) -> float:
+        """Return the standard error of an accuracy, as that of a share of so many images.
+
+        The difference of two accuracies on the same images is known better than that.
+
+        Args:
+            when: Which of `accuracies`.
+        """
+        share = self.accuracies[when]
+        return math.sqrt(share * (1 - share) / self.images)
 
     def table(self) -> Table:
         """Return the network's size and accuracy before and after."""
@@ -88,12 +103,18 @@ class PruningReport(Result):
             ("multiply-adds for an image", self.multiply_adds),
         ):
             found.add_row(name, *(f"{value:,}" for value in pair))
-        before, *after = (f"{100 * value:.2f} %" for value in self.accuracies.values())
+        before, *after = (
+            f"{100 * value:.2f} ± {100 * self.error(name):.2f} %"
+            for name, value in self.accuracies.items()
+        )
         for name, value in zip(list(self.accuracies)[1:], after, strict=True):
             words = f"top-1 on {self.images:,} images"
             if name == "fine-tuned":
                 words = f"the same after {self.epochs} epochs more"
             found.add_row(words, before, value)
+        notes = [f"not removable in {name}: {why}" for name, why in self.held.items()]
+        found.caption = "\n".join(("± is the standard error, from the number of images", *notes))
+        found.caption_justify = "left"
         return found
 
     def plot(self) -> Figure:
@@ -188,6 +209,7 @@ def prune_classifier(
         images=int(before["images"]),
         accuracies=accuracies,
         epochs=tuning.epochs if tuning else 0,
+        held=held_filters(model, report),
     )
 
 

@@ -6,9 +6,21 @@ import pytest
 
 from isozoo import Classifier, architecture
 from isozoo.diagnostics.filter_report import filters
-from isozoo.diagnostics.pruning import dead_filters, prune, weakest_filters
+from isozoo.diagnostics.pruning import (
+    dead_filters,
+    held_filters,
+    prune,
+    weakest_filters,
+)
 from isozoo.errors import DiagnosticsError, UnknownNameError
-from isozoo.layers import Maxout, SReLU, SymmetricMaxPooling2D
+from isozoo.layers import (
+    Conv2D,
+    GroupNormalization,
+    Maxout,
+    ScalarBias,
+    SReLU,
+    SymmetricMaxPooling2D,
+)
 
 layers = keras.layers
 RNG = np.random.default_rng(0)
@@ -111,24 +123,53 @@ def test_the_weakest_are_those_of_the_least_entropy():
     assert weakest_filters(model, report, 0.01) == {}
 
 
-def small(*, seed=0):
-    """Return a network of everything that channels are followed through."""
-    keras.utils.set_random_seed(seed)
+def test_random_filters_are_a_control_that_is_the_same_each_time():
+    model = disturbed(Classifier(architecture("r-isonet-8", classes=2)))
+    report = filters(model, IMAGES)
+    chosen = weakest_filters(model, report, 0.5, "random")
+    assert chosen == weakest_filters(model, report, 0.5, "random")
+    assert chosen != weakest_filters(model, report, 0.5)
+    assert len(chosen[ACTIVATION]) == 8
+
+
+def test_filters_that_cannot_be_removed_are_told_with_the_reason():
+    model = small()
+    report = filters(model, IMAGES[:, :8, :8])
+    assert held_filters(model, report) == {}
     inputs = keras.Input((8, 8, 3))
-    x = layers.Conv2D(6, 3, padding="same", name="first")(inputs)
-    x = SymmetricMaxPooling2D(3, 2, 1)(SReLU(name="act")(x))
-    y = layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2, name="depth")(x)
-    y = layers.BatchNormalization(name="norm")(y)
-    y = Maxout(2, name="maxout")(y)
-    z = layers.Concatenate(name="joined")([x, y * 0.5])
-    z = layers.Conv2D(4, 1, activation="relu", name="mixed")(z)
-    z = layers.Flatten(name="flat")(z)
+    x = layers.ReLU(name="relu")(layers.Conv2D(4, 1)(inputs))
+    x = layers.Reshape((8, 32), name="reshape")(x)
+    model = keras.Model(inputs, x)
+    report = filters(model, IMAGES[:, :8, :8])
+    assert weakest_filters(model, report, 0.5) == {}
+    why = "channels cannot be followed through reshape (Reshape)"
+    assert held_filters(model, report) == {"relu": f"4 of 4: {why}"}
+
+
+def small(form="channels_last"):
+    """Return a network of everything that channels are followed through."""
+    keras.utils.set_random_seed(0)
+    form = {"data_format": form}
+    axis, shape = (-1, (8, 8, 3)) if form["data_format"] == "channels_last" else (1, (3, 8, 8))
+    inputs = keras.Input(shape)
+    # Keras adds biases along the columns where channels are first and TensorFlow computes.
+    x = Conv2D(6, 3, padding="same", name="first", **form)(inputs)
+    x = SymmetricMaxPooling2D(3, 2, 1, **form)(SReLU(axis, name="act")(x))
+    y = layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2, name="depth", **form)(x)
+    y = layers.BatchNormalization(axis, name="norm")(y)
+    y = Maxout(2, axis, name="maxout")(y)
+    z = layers.Concatenate(axis, name="joined")([x, y * 0.5])
+    z = Conv2D(4, 1, activation="relu", name="mixed", **form)(z)
+    z = layers.Flatten(name="flat", **form)(z)
     return disturbed(keras.Model(inputs, layers.Dense(3, activation="softmax", name="head")(z)))
 
 
-def test_channels_are_followed_through_every_kind_of_layer():
-    model = small()
+@pytest.mark.parametrize("form", ["channels_last", "channels_first"])
+def test_channels_are_followed_through_every_kind_of_layer(form):
+    model = small(form)
     images = IMAGES[:, :8, :8]
+    if form == "channels_first":
+        images = np.moveaxis(images, -1, 1)
     # A channel that nothing reads may go: then the rest answers as before, to the bit but rounding.
     for name, axis, numbers in (("mixed", 2, (1, 7)), ("head", 0, range(2, 64, 4))):
         weights = model.get_layer(name).get_weights()
@@ -152,6 +193,71 @@ def test_a_layer_that_is_used_twice_ties_its_channels():
     found = prune(model, {"first": [3]})
     assert found.removed["shared"] == found.removed["first"] == (3,)
     assert found.model.get_layer("shared").kernel.shape == (1, 1, 4, 4)
+
+
+def test_a_layer_without_weights_may_be_used_for_any_channels():
+    inputs, relu = keras.Input((4, 4, 3)), layers.ReLU(name="relu")
+    x = relu(layers.Conv2D(4, 1, name="first")(inputs))
+    x = relu(layers.Conv2D(8, 1, name="second")(x))
+    x = relu(layers.Conv2D(8, 1, name="third")(x))
+    model = disturbed(keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x))))
+    found = prune(model, {"second": [1, 5]})
+    assert "third" not in found.removed
+    assert found.removed["relu:2"] == (1, 5)
+    assert found.model.get_layer("third").kernel.shape == (1, 1, 6, 8)
+
+
+def test_a_layer_with_weights_that_is_used_for_other_channels_holds_them():
+    inputs, scale = keras.Input((4, 4, 3)), ScalarBias(name="scale")
+    x = scale(layers.Conv2D(4, 1, name="first")(inputs))
+    x = scale(layers.Conv2D(8, 1, name="second")(x))
+    model = keras.Model(inputs, layers.GlobalAveragePooling2D()(layers.Conv2D(2, 1)(x)))
+    with pytest.raises(DiagnosticsError, match=r"scale:2 \(ScalarBias\) is used for other numbers"):
+        prune(model, {"second": [1]})
+
+
+@pytest.mark.parametrize("kind", [layers.GroupNormalization, GroupNormalization])
+def test_instance_normalisation_loses_groups_with_its_channels(kind):
+    parts = [
+        layers.Conv2D(6, 1, name="first"),
+        kind(-1, name="norm"),
+        layers.GlobalMaxPooling2D(),
+        layers.Dense(2, name="head"),
+    ]
+    model = disturbed(keras.Sequential([keras.Input((4, 4, 3)), *parts]))
+    head, images = model.get_layer("head"), IMAGES[:, :4, :4]
+    kernel = keras.ops.convert_to_numpy(head.kernel).copy()
+    kernel[[1, 4]] = 0
+    head.kernel.assign(kernel)
+    found = prune(model, {"first": [1, 4]})
+    assert found.model.get_layer("norm").groups == 4
+    np.testing.assert_allclose(answers(found.model, images), answers(model, images), atol=1e-5)
+
+
+def test_layers_that_lose_nothing_stay_as_they_are():
+    parts = [
+        layers.Conv2D(4, 1, name="first"),
+        layers.Conv2D(4, 1, groups=2, name="grouped"),
+        layers.GroupNormalization(2, name="groups"),
+        layers.Conv2D(6, 1, name="second"),
+        layers.GlobalAveragePooling2D(),
+        layers.Dense(2),
+    ]
+    model = keras.Sequential([keras.Input((4, 4, 3)), *parts])
+    found = prune(model, {"second": [0]})
+    assert found.removed["second"] == (0,)
+    assert found.model.get_layer("grouped").groups == 2
+
+
+@pytest.mark.parametrize(
+    "layer", [layers.BatchNormalization(-1, name="norm"), layers.Dense(4, name="norm")]
+)
+def test_layers_along_another_axis_than_that_of_channels_hold(layer):
+    form = {"data_format": "channels_first"}
+    first = layers.Conv2D(6, 1, name="first", **form)
+    model = keras.Sequential([keras.Input((3, 8, 4)), first, layer, layers.Flatten(**form)])
+    with pytest.raises(DiagnosticsError, match=r"cannot be followed through norm"):
+        prune(model, {"first": [2]})
 
 
 @pytest.mark.parametrize(
