@@ -219,9 +219,11 @@ def isometry_cost(model: keras.Model, images: Any) -> Cost:
     """Return what `measure_isometry` will cost."""
     walked = graph(model)
     ends = activation_bytes(walked, images, [step.name for step in cuts(walked)])
-    # All that is computed is kept for the gradients; of each cut what is added, the sum and the
-    # gradient beside it; and the images with theirs.
-    held = activation_bytes(walked, images) + 3 * ends + 2 * np.asarray(images).nbytes
+    normal = [step.name for step in walked.steps if "Normalization" in step.kind]
+    # All that is computed is kept for the gradients, and what normalisations have centred; of each
+    # cut what is added, the sum and the gradient beside it; and the images with theirs.
+    held = activation_bytes(walked, images) + activation_bytes(walked, images, normal) + 3 * ends
+    held += 2 * np.asarray(images).nbytes
     return Cost("norms and angles of signals and gradients", 4, len(images), held)
 
 
@@ -298,7 +300,7 @@ def _unit(image: np.ndarray) -> tuple[np.ndarray, float]:
         row /= largest
         norm = np.linalg.norm(row)
         row /= norm
-    return row, norm * largest
+    return row, float(norm * largest)
 
 
 def _angle(one: np.ndarray, other: np.ndarray) -> float:

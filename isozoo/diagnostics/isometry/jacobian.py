@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from isozoo.diagnostics.isometry.projections import (
 )
 from isozoo.diagnostics.result import Result
 from isozoo.diagnostics.surface import activation_bytes
-from isozoo.diagnostics.taps import Graph, graph, play
+from isozoo.diagnostics.taps import Graph, Step, graph, play
 from isozoo.errors import DiagnosticsError
 
 if TYPE_CHECKING:
@@ -260,9 +261,13 @@ class _Products:
 
 
 def _last_map(walked: Graph) -> str:
-    """Return the last cut that has positions, or the last step if none has."""
-    maps = [step.name for step in cuts(walked) if len(step.shape) == 4]
-    return maps[-1] if maps else walked.steps[-1].name
+    """Return the last cut before positions are pooled, or the last step if there is none."""
+    maps = itertools.takewhile(_has_positions, cuts(walked))
+    return [walked.steps[-1].name, *(step.name for step in maps)][-1]
+
+
+def _has_positions(step: Step) -> bool:
+    return len(step.shape) == 4 and not step.kind.startswith("Global")
 
 
 def _upto(walked: Graph, name: str) -> Graph:

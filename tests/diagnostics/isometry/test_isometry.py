@@ -20,6 +20,8 @@ from isozoo.diagnostics.isometry import (
     measure_jacobian,
 )
 from isozoo.diagnostics.isometry.flow import cuts
+from isozoo.diagnostics.measures import MEASURES
+from isozoo.diagnostics.subject import Subject
 from isozoo.diagnostics.taps import graph
 from isozoo.errors import DataError, DiagnosticsError
 
@@ -158,6 +160,16 @@ def test_a_jacobian_by_several_inputs_is_refused():
         measure_jacobian(keras.Model([a, b], a + b, name="pair"), X)
 
 
+def test_untrained_networks_are_measured_with_the_statistics_of_the_batch():
+    model = Classifier(architecture("vanilla-bn-8", classes=3, width=4))
+    subject = Subject("untrained", model, drawn(4, 8, 8, 3), LABELS, fresh=True)
+    (lent,) = MEASURES["jacobian"].run(subject).networks
+    (running,) = MEASURES["jacobian"].run(dataclasses.replace(subject, fresh=False)).networks
+    assert (lent.statistics, running.statistics) == ("batch", "running")
+    # Running statistics of zeros and ones would leave the signal to die.
+    assert (lent.values[:, 0] > 1.2 * running.values[:, 0]).all()
+
+
 @pytest.mark.parametrize("cost", [isometry_cost, jacobian_cost])
 def test_costs_grow_with_the_images(cost):
     model = rotations()
@@ -200,14 +212,14 @@ def test_a_network_of_keras_applications():
     assert loss == pytest.approx(float(ops.mean(lost)), rel=1e-4)
     assert all(np.isfinite(slope).all() for slope in slopes)
     (found,) = measure_jacobian(model, images[:1], batch=images, count=2).networks
+    # Not the map of one position that its head convolves.
     assert found.output == "conv_pw_13_relu"
     assert (found.values > 0).all()
 
 
 @pytest.mark.kerashub
 def test_a_backbone_of_kerashub():
-    import keras_hub
-
+    keras_hub = pytest.importorskip("keras_hub")
     backbone = keras_hub.models.ResNetBackbone(
         [8], [3], [8], [1], [1], "basic_block", image_shape=(32, 32, 3)
     )
