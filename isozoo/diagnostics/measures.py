@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,6 +33,8 @@ class Measure(NamedTuple):
         arguments: The arguments of a subject's measurement.
         costs: The arguments of its cost.
         usual: Whether it is measured where no measure is named.
+        running: Whether it takes a network's running statistics as they are, so that a fresh one
+            has to be lent those of the batch.
     """
 
     about: str
@@ -42,11 +45,16 @@ class Measure(NamedTuple):
     arguments: Callable[[Subject], tuple[Sequence[Any], dict[str, Any]]]
     costs: Callable[[Subject], Sequence[Any]]
     usual: bool = False
+    running: bool = False
 
     def run(self, subject: Subject) -> Result:
         """Measure a subject."""
+        from isozoo.diagnostics.calibration import batch_statistics
+
         positional, named = self.arguments(subject)
-        found = _find(self.home, self.function)(*positional, **named)
+        lends = self.running and subject.fresh
+        with batch_statistics(subject.model, subject.images) if lends else contextlib.nullcontext():
+            found = _find(self.home, self.function)(*positional, **named)
         return dataclasses.replace(found, model=subject.label)
 
     def estimate(self, subject: Subject) -> Cost:
@@ -112,6 +120,7 @@ MEASURES: dict[str, Measure] = {
         lambda s: (_batch(s), {"label": s.label}),
         lambda s: (s.model, len(s.images)),
         usual=True,
+        running=True,
     ),
     "activations": Measure(
         "quantiles of what each layer makes",

@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import pytest
 
 from isozoo.diagnostics import components
@@ -51,6 +52,16 @@ def test_a_measure_that_is_not_known_costs_nothing(isozoo_command, data):
     found = isozoo_command("diagnose", "isonet-8", "--data", data, "--measure", "spectrum")
     assert found.code == 2
     assert "unknown measure 'spectrum'; did you mean 'spectra'" in found.err
+
+
+def test_a_file_of_keras_is_measured(isozoo_command, data, tmp_path):
+    convolution = keras.layers.Conv2D(2, 3, strides=4, name="only")
+    layers = [keras.Input((16, 16, 3)), convolution, keras.layers.GlobalAveragePooling2D()]
+    keras.Sequential(layers).save(tmp_path / "own.keras")
+    arguments = ("--data", data, "--images", 2, "--measure", "spectra")
+    found = isozoo_command("diagnose", tmp_path / "own.keras", *arguments)
+    assert found.code == 0, found.err
+    assert "only" in found.out
 
 
 def test_a_run_is_explained(isozoo_command, data, tmp_path, monkeypatch):

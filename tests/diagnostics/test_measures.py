@@ -104,6 +104,16 @@ def test_any_keras_model_is_measured():
         diagnose(tiny(), images, [0] * 4, ["spectra", "isometri"])
 
 
+def test_filters_of_an_untrained_network_see_the_statistics_of_the_batch():
+    # All that the convolution makes is far above zero, until it is normalised.
+    model, images = tiny(), np.random.default_rng(0).normal(size=(4, 8, 8, 3))
+    model.layers[1].bias.assign(np.full(4, 100.0))
+    (trained,) = diagnose(model, images, [0] * 4, ["filters"])["filters"].layers
+    (fresh,) = diagnose(model, images, [0] * 4, ["filters"], fresh=True)["filters"].layers
+    assert trained.always_on.all()
+    assert not fresh.always_on.any()
+
+
 def test_a_model_keeps_its_own_optimiser():
     model, images = tiny(), np.random.default_rng(0).normal(size=(4, 8, 8, 3))
     diagnose(model, images, [0, 1, 0, 1], ["covariate_shift"])
