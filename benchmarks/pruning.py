@@ -28,6 +28,8 @@ RESULTS = Path(__file__).resolve().parent / "results" / "diagnostics"
 STUDIES = {
     "dead": ("dead", 0.0, None),
     "entropy-10": ("entropy", 0.1, FineTuning(epochs=2, learning_rate=0.01, size=96)),
+    # The control: as many, of no score.
+    "random-10": ("random", 0.1, FineTuning(epochs=2, learning_rate=0.01, size=96)),
     "entropy-30": ("entropy", 0.3, FineTuning(epochs=2, learning_rate=0.01, size=96)),
 }
 

@@ -17,7 +17,7 @@ from tables import table
 from isozoo.diagnostics.filter_report import FilterReport
 from isozoo.diagnostics.pruning import PruningReport
 from isozoo.diagnostics.result import png
-from isozoo.diagnostics.singular_spectra import Spectra
+from isozoo.diagnostics.singular_spectra import LEVELS, LayerSpectrum, NetworkSpectra, Spectra
 
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results" / "diagnostics"
 NOT_MEASURED = "Not measured yet.\n"
@@ -34,7 +34,8 @@ ROWS = {
     "resnet-18-w32.imagenette": "`resnet-18-w32.imagenette`",
 }
 _HEAD = (
-    "network|penalty:|runs:|before:|after:|with strides, before:|after:|smallest:|largest:|top-1:"
+    "network|penalty:|runs:|pixels:|before:|after:|with strides, before:|after:|smallest:|largest:|"
+    "top-1:"
 )
 #: The two whose only difference is the penalty, and the weights that were trained for longest.
 WITH, WITHOUT, LONG = "isonet", "srelu-delta", "r-isonet-18-w32.imagenette"
@@ -88,6 +89,7 @@ def _row(words: str, runs: list[dict[str, Any]]) -> list[str]:
         words,
         f"{runs[0]['orthogonality']:g}",
         str(len(runs)),
+        str(runs[0]["size"]),
         f"{mean(_over_seeds(runs, 'before', 'rms')):.3f}",
         _spread(_over_seeds(runs, "after", "rms")),
         f"{mean(_over_seeds(runs, 'before', 'rms_strided')):.3f}",
@@ -115,6 +117,68 @@ def verdict() -> str:
         f"{ROWS[LONG]}, trained for longer and with a penalty of {long['orthogonality']:g}, went "
         f"from {long['before']['rms']:.3f} to {long['after']['rms']:.3f}, with singular values "
         f"about {long['after']['median']:.2f} in the median.\n"
+    )
+
+
+def stages() -> str:
+    """Return between what the singular values of each stage lie, with the penalty and without."""
+    both = [_record(f"spectra-{row}") for row in (WITH, WITHOUT)]
+    if not all(both):
+        return NOT_MEASURED
+    before, kept = (_ranges(network) for network in Spectra.from_json(both[0]).networks)
+    lost = _ranges(Spectra.from_json(both[1]).networks[1])
+    return (
+        "Between what nine in ten singular values of every convolution without strides lie, one "
+        f"run of each (seed 0): at the start, {_in_stages(before)}; after training with the "
+        f"penalty, {_in_stages(kept)}; without it, {_in_stages(lost)}.\n"
+    )
+
+
+def _by_stage(network: NetworkSpectra) -> dict[str, list[LayerSpectrum]]:
+    """Return the constrained convolutions without strides by their stage, `"s1"` and so on."""
+    found: dict[str, list[LayerSpectrum]] = {}
+    for layer in network.constrained:
+        if max(layer.strides) == 1:
+            found.setdefault(layer.name.rpartition("/")[2].partition("_")[0], []).append(layer)
+    return found
+
+
+def _ranges(network: NetworkSpectra) -> dict[str, tuple[float, float]]:
+    low, high = LEVELS.index(0.05), LEVELS.index(0.95)
+    return {
+        stage: (
+            min(float(layer.quantiles[low]) for layer in layers),
+            max(float(layer.quantiles[high]) for layer in layers),
+        )
+        for stage, layers in _by_stage(network).items()
+    }
+
+
+def _in_stages(ranges: dict[str, tuple[float, float]]) -> str:
+    if all(max(abs(end - 1) for end in pair) < 1e-6 for pair in ranges.values()):
+        return "all are 1"
+    words = (f"{low:.2f} to {high:.2f} in stage {s[1:]}" for s, (low, high) in ranges.items())
+    return ", ".join(words)
+
+
+def borders() -> str:
+    """Return how many convolutions see maps so small that the distance tells little of them."""
+    found = []
+    for row in (WITH, LONG):
+        record = _record(f"spectra-{row}")
+        if record is not None:
+            found.append(_small(row, Spectra.from_json(record).networks[-1]))
+    return " ".join(found) + "\n" if found else NOT_MEASURED
+
+
+def _small(row: str, network: NetworkSpectra) -> str:
+    layers = [layer for each in _by_stage(network).values() for layer in each]
+    small = {s: sum(x.small for x in each) for s, each in _by_stage(network).items()}
+    where = " and ".join(f"stage {s[1:]}" for s, count in small.items() if count)
+    pixels = _runs()[row][0]["size"]
+    return (
+        f"Of {ROWS[row]}, on images of {pixels} pixels, these are {sum(small.values())} of the "
+        f"{len(layers)} convolutions without strides" + (f", those of {where}." if where else ".")
     )
 
 
@@ -158,9 +222,36 @@ def pruning() -> str:
     )
 
 
+def pruning_verdict() -> str:
+    """Return what removing filters cost, and what is not known of it."""
+    found = [PruningReport.read(path) for path in sorted(RESULTS.glob("pruning-*.json"))]
+    if not found:
+        return NOT_MEASURED
+    sentences = [_cost(report) for report in found]
+    if not any("random" in report.chosen for report in found):
+        sentences.append(
+            "Removing as many at random was not measured, so nothing is said of whether entropy "
+            "picks filters that matter less than others."
+        )
+    return " ".join(sentences) + "\n"
+
+
+def _cost(report: PruningReport) -> str:
+    lost = {
+        when: f"{100 * (report.accuracies['before'] - top1):.1f}"
+        for when, top1 in report.accuracies.items()
+    }
+    words = f"Without {report.chosen}, {lost['after']} points of accuracy are lost"
+    if "fine-tuned" in lost:
+        words += f", and {lost['fine-tuned']} after {report.epochs} epochs more"
+    return f"{words}."
+
+
 def _pruning_row(report: PruningReport) -> list[str]:
     accuracies = [
-        f"{100 * report.accuracies[key]:.1f} %" if key in report.accuracies else ""
+        f"{100 * report.accuracies[key]:.1f} ± {100 * report.error(key):.1f} %"
+        if key in report.accuracies
+        else ""
         for key in ("before", "after", "fine-tuned")
     ]
     return [
@@ -197,6 +288,9 @@ REGIONS = {
     "spectra": spectra,
     "spectra-depth": depths,
     "spectra-verdict": verdict,
+    "spectra-stages": stages,
+    "spectra-borders": borders,
     "filters": filters,
     "pruning": pruning,
+    "pruning-verdict": pruning_verdict,
 }

@@ -74,12 +74,12 @@ class LayerSpectrum:
         return float(self.quantiles[-1])
 
     @property
-    def bordered(self) -> bool:
-        """Whether every place sees a border, where padding with zeros is another operator.
+    def small(self) -> bool:
+        """Whether the images have less than $2 k - 1$ pixels a side under a kernel of $k$.
 
-        So it is on images of less than $2 k - 1$ pixels, with a kernel of $k$: there the singular
-        values, of periodic images, tell little of what the layer does, and the paper's penalty is
-        not that of its distance either.
+        On such images taps wrap around to each other, so that the paper's penalty is not that of
+        the distance, and at least three of four places see a border, where padding with zeros is
+        another operator than the periodic one that is measured.
         """
         pairs = zip(self.size, self.kernel[:2], strict=True)
         return any(side < 2 * taps - 1 for side, taps in pairs if taps > 1)
@@ -157,7 +157,7 @@ class Spectra(Result):
                     network.label,
                     layer.name,
                     "x".join(map(str, layer.kernel)),
-                    "x".join(map(str, layer.size)) + ("*" if layer.bordered else ""),
+                    "x".join(map(str, layer.size)) + ("*" if layer.small else ""),
                     *map(showing.number, (layer.minimum, layer.median, layer.maximum)),
                     *map(showing.number, (layer.condition, *layer.nearest)),
                 )
@@ -166,7 +166,7 @@ class Spectra(Result):
         found.caption = (
             "NORM and RMS: distance of A A^T from the identity, or of A^T A where A has more "
             "outputs than inputs, in the spectral and in the normalised Frobenius norm; * so small "
-            "that every place sees a border, where padding with zeros is another operator"
+            "that most places see a border, where padding with zeros is another operator"
         )
         found.caption_justify = "left"
         return found
@@ -224,8 +224,8 @@ def spectra(
 
     Each is taken as a convolution of periodic images, whatever its padding, of as many outputs as
     the layer has in the network: the size is that of its output times its strides. Padding with
-    zeros changes the operator along the borders only, which on small feature maps is everywhere
-    (`LayerSpectrum.bordered`): give images as large as the network is for. A dense layer is a 1x1
+    zeros changes the operator along the borders only, which on small feature maps is nearly all
+    (`LayerSpectrum.small`): give images as large as the network is for. A dense layer is a 1x1
     convolution. One kernel at a time is held in float64.
 
     Args:

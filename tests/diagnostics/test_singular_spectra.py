@@ -59,12 +59,12 @@ def test_layers_that_cannot_be_read_are_named_in_result_and_table():
     assert [text.get_text() for text in axes.texts] == ["no layer could be read\nline (Conv1D)"]
 
 
-def test_small_maps_are_marked_as_all_border(isometric):
+def test_small_maps_are_marked(isometric):
     (network,) = isometric.networks
-    sizes = {layer.name: layer.size[0] for layer in network.layers if layer.bordered}
+    sizes = {layer.name: layer.size[0] for layer in network.layers if layer.small}
     assert sizes
     assert max(sizes.values()) < 5
-    others = [layer for layer in network.layers if not layer.bordered and layer.kernel[0] == 3]
+    others = [layer for layer in network.layers if not layer.small and layer.kernel[0] == 3]
     assert min(layer.size[0] for layer in others) >= 5
     assert any(cell.endswith("*") for cell in isometric.table().columns[3]._cells)
 
