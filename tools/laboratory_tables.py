@@ -64,6 +64,7 @@ def jacobian() -> str:
         (
             f"`{name}`",
             network.label,
+            network.statistics,
             f"{network.values[:, 0].mean():.3g}",
             f"{network.errors[:, 0].max():.1g}",
             f"{network.typical.mean():.3g}",
@@ -72,7 +73,8 @@ def jacobian() -> str:
         for name, found in _found("jacobian")
         for network in found.networks
     ]
-    head = "network||largest:|error at most:|root mean square:|effective rank:"
+    head = "network||statistics|largest, at least:|a true one within:|root mean square:"
+    head += "|effective rank, about:"
     return table(head, rows) if rows else NOT_MEASURED
 
 

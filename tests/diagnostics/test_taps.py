@@ -168,7 +168,7 @@ def test_a_backbone_of_kerashub():
     import keras_hub
 
     backbone = keras_hub.models.ResNetBackbone(
-        [8], [3], [8], [1], [1], "basic_block", image_shape=(32, 32, 3)
+        [64], [3], [64], [1], [1], "basic_block", image_shape=(32, 32, 3)
     )
     x = drawn(1, 32, 32, 3)
     np.testing.assert_array_equal(last(stream(backbone, x)), backbone(x, training=False))

@@ -221,7 +221,7 @@ def test_a_network_of_keras_applications():
 def test_a_backbone_of_kerashub():
     keras_hub = pytest.importorskip("keras_hub")
     backbone = keras_hub.models.ResNetBackbone(
-        [8], [3], [8], [1], [1], "basic_block", image_shape=(32, 32, 3)
+        [64], [3], [64], [1], [1], "basic_block", image_shape=(32, 32, 3)
     )
     images = drawn(4, 32, 32, 3)
     with pytest.raises(DiagnosticsError, match="loss="):
