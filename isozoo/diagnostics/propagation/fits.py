@@ -6,6 +6,9 @@ import dataclasses
 
 import numpy as np
 
+#: R2 from which a law is said to hold.
+WELL_FITTED = 0.9
+
 
 @dataclasses.dataclass(frozen=True)
 class Fit:

@@ -143,10 +143,11 @@ def _one(
         exponent = max((noises[number].exponent for number in numbers), default=0)
         with without_gradients():
             tensors = [noises[number].at(exponent) for number in numbers]
-            after = noise_after(step, [signals[number] for number in numbers], tensors, training)
-        noises[step.outputs[0]] = Scaled(after, exponent)
-        if step.name in wanted:
+            taken = [signals[number] for number in numbers]
+            after = noise_after(step, taken, tensors, training, output)
+            # Near 1 at every step: between those that are measured, too, it could vanish.
             noises[step.outputs[0]] = Scaled(after, exponent).rescaled()
+        if step.name in wanted:
             here = axis if len(output.shape) > 2 else -1
             yield measured(Scaled(output), noises[step.outputs[0]], axis=here)
             wanted.discard(step.name)

@@ -102,13 +102,14 @@ def effective_rank(rows) -> float:
     $$r_{\text{eff}} = \frac{\sum_i \lambda_i}{\max_i \lambda_i}$$
 
     with $\lambda$ the eigenvalues of the covariance of the channels. It is between 1 and the
-    smaller of the channels and of the rows less one; 0 for rows that are all equal.
+    smaller of the channels and of the rows less one.
 
     Args:
         rows: Tensor `(rows, channels)`.
 
     Returns:
-        The rank, or NaN if something is not finite.
+        The rank, or NaN for rows that are all equal up to rounding, which have no direction, and if
+        something is not finite.
 
     Reference:
         Labatie, ICML 2019, section 3; Vershynin, "Introduction to the non-asymptotic analysis of
@@ -119,6 +120,8 @@ def effective_rank(rows) -> float:
         1.0
     """
     centred = rows - ops.mean(rows, axis=0, keepdims=True)
+    # Once more, as the mean of many rows is rounded too.
+    centred = centred - ops.mean(centred, axis=0, keepdims=True)
     # Both products have the same eigenvalues other than 0; only the smaller is needed.
     wide = rows.shape[0] < rows.shape[1]
     product = ops.matmul(centred, ops.transpose(centred)) if wide else None
@@ -127,8 +130,12 @@ def effective_rank(rows) -> float:
     if not np.isfinite(gram).all():
         return math.nan
     total = float(np.trace(gram))
+    # Of rows that are equal, their mean differs by rounding, in a direction that is none of theirs.
+    rounding = 8.0 * float(np.finfo(keras.backend.standardize_dtype(rows.dtype)).eps)
+    if total <= rounding**2 * mean_square(rows) * math.prod(rows.shape):
+        return math.nan
     # Not a decomposition by keras.ops: backends differ in the precisions that they have it for.
-    return total / float(np.linalg.eigvalsh(gram)[-1]) if total > 0.0 else 0.0
+    return total / float(np.linalg.eigvalsh(gram)[-1])
 
 
 #: Names of what `measured` returns, in its order. Logarithms are natural ones.

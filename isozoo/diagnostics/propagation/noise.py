@@ -20,7 +20,14 @@ from isozoo.diagnostics.propagation.kinds import Statistics
 from isozoo.diagnostics.propagation.steps import standardize
 from isozoo.diagnostics.taps import Slot, Step
 from isozoo.errors import DiagnosticsError
-from isozoo.layers import BatchInstanceNormalization, ResidualScale, ScalarBias, SReLU
+from isozoo.layers import (
+    BatchInstanceNormalization,
+    Conv2D,
+    GroupNormalization,
+    ResidualScale,
+    ScalarBias,
+    SReLU,
+)
 
 
 class Call(NamedTuple):
@@ -29,18 +36,20 @@ class Call(NamedTuple):
     Args:
         step: The step.
         training: Whether in training mode.
+        output: What the step made of the signal, if that is known.
     """
 
     step: Step
     training: bool
+    output: Any = None
 
     @property
     def inputs(self) -> tuple[int, ...]:
         """Numbers of the tensors it takes, each once."""
         return tuple(dict.fromkeys(self.step.inputs))
 
-    def __call__(self, *tensors: Any) -> Any:
-        """Return what the step makes of one tensor for each of `inputs`."""
+    def __call__(self, *tensors: Any, zeros: Sequence[Any] = ()) -> Any:
+        """Return what the step makes of one tensor for each of `inputs`, some variables being 0."""
         values = dict(zip(self.inputs, tensors, strict=True))
         args, kwargs = tree.map_structure(
             lambda leaf: values[leaf.number] if isinstance(leaf, Slot) else leaf,
@@ -49,14 +58,42 @@ class Call(NamedTuple):
         )
         if isinstance(self.step.operation, keras.layers.Layer):
             kwargs = {**kwargs, "training": self.training}
-        with keras.StatelessScope():
+        with keras.StatelessScope([(each, ops.zeros_like(each)) for each in zeros]):
             return self.step.operation(*args, **kwargs)
+
+
+#: What layers add, under the names that Keras has for it.
+_ADDED = ("bias", "beta", "moving_mean")
 
 
 def _affine(call: Call, signals: Sequence[Any], noises: Sequence[Any]) -> Any:
     """Return the linear part of an affine map: f(dx) - f(0)."""
+    # A noise far smaller than a bias would be rounded away in the difference.
+    found = [getattr(call.step.operation, name, None) for name in _ADDED]
+    added = [each for each in found if isinstance(each, keras.Variable)]
     nothing = [ops.zeros_like(noise[:1]) for noise in noises]
-    return call(*noises) - call(*nothing)
+    return call(*noises, zeros=added) - call(*nothing, zeros=added)
+
+
+def _dropout(call: Call, signals: Sequence[Any], noises: Sequence[Any]) -> Any:
+    """Drop of the noise what was dropped of the signal."""
+    layer, (x,), (dx,) = call.step.operation, signals, noises
+    if not call.training or layer.rate == 0 or call.output is None:
+        return call(dx)
+    shared = _shared(layer, len(x.shape))
+    here, kept = x != 0, call.output != 0
+    if shared:
+        here, kept = (ops.any(each, axis=shared, keepdims=True) for each in (here, kept))
+    # Where the signal is 0 it does not tell what was dropped, and anew is as likely.
+    return ops.where(here, dx * ops.cast(kept, dx.dtype) / (1.0 - layer.rate), call(dx))
+
+
+def _shared(layer: Any, rank: int) -> tuple[int, ...]:
+    """Return the axes along which all is dropped or nothing."""
+    if isinstance(layer, _SPATIAL_DROPOUT):
+        first = 2 if getattr(layer, "data_format", None) == "channels_first" else 1
+        return tuple(range(first, first + rank - 2))
+    return tuple(i for i, side in enumerate(layer.noise_shape or ()) if side == 1)
 
 
 def _hinge(call: Call, signals: Sequence[Any], noises: Sequence[Any]) -> Any:
@@ -119,27 +156,37 @@ def _layer(call: Call, signals: Sequence[Any], noises: Sequence[Any]) -> Any:
     return ops.reshape(_by_statistics(layer, signal, noise, -1, (1.0, one)), dx.shape)
 
 
+_SPATIAL_DROPOUT = (
+    keras.layers.SpatialDropout1D, keras.layers.SpatialDropout2D, keras.layers.SpatialDropout3D,
+)  # fmt: skip
+
 Rule = Callable[[Call, Sequence[Any], Sequence[Any]], Any]
+
+#: The methods in which Keras's layers compute.
+_COMPUTING = ("call", "convolution_op")
 
 _AFFINE = (
     keras.layers.Add, keras.layers.Average, keras.layers.AveragePooling1D,
     keras.layers.AveragePooling2D, keras.layers.Concatenate, keras.layers.Conv1D,
     keras.layers.Conv2D, keras.layers.Conv2DTranspose, keras.layers.Conv3D, keras.layers.Cropping2D,
-    keras.layers.Dense, keras.layers.DepthwiseConv2D, keras.layers.Dropout, keras.layers.Flatten,
+    keras.layers.Dense, keras.layers.DepthwiseConv2D, keras.layers.Flatten,
     keras.layers.GlobalAveragePooling1D, keras.layers.GlobalAveragePooling2D,
     keras.layers.Identity, keras.layers.Normalization, keras.layers.Permute, keras.layers.Rescaling,
-    keras.layers.Reshape, keras.layers.SeparableConv2D, keras.layers.SpatialDropout2D,
-    keras.layers.Subtract, keras.layers.UpSampling2D, keras.layers.ZeroPadding2D, ResidualScale,
+    keras.layers.Reshape, keras.layers.SeparableConv2D, keras.layers.Subtract,
+    keras.layers.UpSampling2D, keras.layers.ZeroPadding2D, Conv2D, ResidualScale,
     ScalarBias,
 )  # fmt: skip
 
-#: The rules, by class; a class without one takes that of the class it derives from.
+#: The rules, by class. A class without one takes that of the class it derives from, if it computes
+#: what that computes.
 RULES: Mapping[type, Rule] = {
     **dict.fromkeys(_AFFINE, _affine),
     keras.layers.BatchNormalization: _batch,
     keras.layers.GroupNormalization: _group,
     keras.layers.LayerNormalization: _layer,
+    GroupNormalization: _group,
     BatchInstanceNormalization: _batch_instance,
+    **dict.fromkeys((keras.layers.Dropout, *_SPATIAL_DROPOUT), _dropout),
     SReLU: _hinge,
 }
 
@@ -181,11 +228,21 @@ def rule(operation: Any) -> Rule:
     activation = getattr(operation, "activation", None)
     if activation not in (None, keras.activations.linear):
         return _differentiated
-    found = (RULES[one] for one in type(operation).__mro__ if one in RULES)
-    return next(found, _differentiated)
+    kind = type(operation)
+    for parent in kind.__mro__:
+        if parent in RULES:
+            return RULES[parent] if _computes_as(kind, parent) else _differentiated
+    return _differentiated
 
 
-def noise_after(step: Step, signals: Sequence[Any], noises: Sequence[Any], training: bool) -> Any:
+def _computes_as(kind: type, parent: type) -> bool:
+    """Return whether a class computes what a parent does, and only makes it in another way."""
+    return all(getattr(kind, name, None) is getattr(parent, name, None) for name in _COMPUTING)
+
+
+def noise_after(
+    step: Step, signals: Sequence[Any], noises: Sequence[Any], training: bool, output: Any = None
+) -> Any:
     """Return the noise after a step.
 
     Args:
@@ -193,6 +250,7 @@ def noise_after(step: Step, signals: Sequence[Any], noises: Sequence[Any], train
         signals: The tensors that it takes, each once.
         noises: The noise of each, of the same shapes.
         training: Whether the model is in training mode.
+        output: What it made of the signal, which tells what dropout dropped.
 
     Raises:
         DiagnosticsError: It makes several tensors, or has neither a rule nor a derivative.
@@ -202,4 +260,4 @@ def noise_after(step: Step, signals: Sequence[Any], noises: Sequence[Any], train
             f"{step.name}, a {step.kind}, makes {len(step.outputs)} tensors, and noise is only "
             "followed through operations that make one; measure the part of the model before it"
         )
-    return rule(step.operation)(Call(step, training), signals, noises)
+    return rule(step.operation)(Call(step, training, output), signals, noises)

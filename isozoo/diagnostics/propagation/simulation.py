@@ -47,7 +47,7 @@ def propagate(
         kernels: The kernel of a unit and of a layer of it, both counted from 1.
         depth: Number of units.
         setting: What the steps have in common.
-        every: Units from one that is measured to the next.
+        every: Units from one that is measured to the next; the last is always measured.
         ranked: Locations whose effective ranks are computed; those of the kind if None.
 
     Yields:
@@ -56,8 +56,9 @@ def propagate(
     wanted = kind.ranked if ranked is None else ranked
     for unit in range(1, depth + 1):
         taken: dict[str, np.ndarray] = {}
+        now = unit % every == 0 or unit == depth
 
-        def take(place: str, carried: Carried, measure: bool = unit % every == 0, into=taken):
+        def take(place: str, carried: Carried, measure: bool = now, into=taken):
             if measure and place not in into:
                 into[place] = measured(*carried, ranked=place in wanted)
 
@@ -101,12 +102,13 @@ class Size(NamedTuple):
     @property
     def every(self) -> int:
         """Units from one that is measured to the next."""
-        return max(1, self.depth // self.points)
+        return -(-self.depth // self.points)
 
     @property
     def depths(self) -> np.ndarray:
-        """The measured depths."""
-        return np.arange(self.every, self.depth + 1, self.every)
+        """The measured depths; the last is always one."""
+        found = np.arange(self.every, self.depth + 1, self.every)
+        return found if found[-1] == self.depth else np.append(found, self.depth)
 
     def shape(self, inputs: int) -> tuple[int, int, int, int]:
         """Return the shape of a kernel of so many input channels."""
@@ -196,7 +198,9 @@ def simulate(
         "seed": seed,
         "dtype": dtype,
     }
-    branch = (row.branch[0][-1], len(row.branch)) if row.shortcut and not row.after else None
+    # The theory's power law is that of normalised residual networks.
+    theory = row.shortcut and not row.after and row.normalization != "none"
+    branch = (row.branch[0][-1], len(row.branch)) if theory else None
     return assembled(row.title, note, raw.reshape(shape), size.depths, row.locations, branch=branch)
 
 

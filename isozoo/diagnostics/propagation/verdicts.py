@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from isozoo.diagnostics.propagation.curves import Curves
+from isozoo.diagnostics.propagation.fits import WELL_FITTED, fits
 
 WELL_BEHAVED = "well-behaved"
 
@@ -79,6 +80,9 @@ def _doubling(measure: str, power: float) -> Callable[[Curves, np.ndarray, Ends]
         if len(depths) < 2:
             return None
         logs = curves[measure][ends.end].mean
+        # Of nothing there is no logarithm, but nothing is what is left.
+        if np.isneginf(logs[-1]):
+            return 0.0
         # Between measured depths the logarithm is taken to be a line. Of nothing it is infinite.
         with np.errstate(over="ignore", invalid="ignore"):
             middle = np.interp(depths[-1] / 2, depths, logs)
@@ -87,12 +91,27 @@ def _doubling(measure: str, power: float) -> Callable[[Curves, np.ndarray, Ends]
     return value
 
 
+def _explosion(curves: Curves, depths: np.ndarray, ends: Ends) -> float | None:
+    """Return that factor for chi, or what it would be at `FULL_DEPTH` by an exponential law."""
+    laws = fits(depths, curves["log_chi"][ends.end].mean)
+    if depths[-1] < FULL_DEPTH and len(depths) >= TELLING and laws:
+        exponential, power = laws
+        if exponential.r2 >= WELL_FITTED and exponential.r2 > power.r2:
+            with np.errstate(over="ignore"):
+                return float(np.exp(exponential.coefficient * FULL_DEPTH / 2))
+    return _doubling("log_chi", 1.0)(curves, depths, ends)
+
+
 #: Share of the signal's variance along one direction that makes it one-dimensional.
 ONE_DIRECTION = 0.9
 #: Share of the signal's power that varies, below which it has no dimension left.
 VARYING = 0.01
 #: Growth over the second half of the depth that is an explosion.
 EXPLOSION = 10.0
+#: Depth at which half of it tells an exponential from a power, by the rates of normalised networks.
+FULL_DEPTH = 100
+#: Measured depths from which the two laws can be told apart.
+TELLING = 5
 
 CRITERIA: tuple[Criterion, ...] = (
     Criterion(
@@ -114,11 +133,13 @@ CRITERIA: tuple[Criterion, ...] = (
     ),
     Criterion(
         "exploding sensitivity",
-        "factor by which the second half of the depth multiplies chi",
-        _doubling("log_chi", 1.0),
+        "factor by which the second half of the depth multiplies chi; where an exponential law "
+        "holds over fewer than 100 layers, that of 100 by this law",
+        _explosion,
         operator.gt,
         EXPLOSION,
-        "A power law would need an exponent above 3.3; the published ones are below 1.",
+        "A power law would need an exponent above 3.3; the published ones are below 1. An "
+        "exponential needs 0.046 a layer; that of batch normalisation is 0.2.",
     ),
     Criterion(
         "exploding signal",

@@ -84,12 +84,28 @@ def test_verdicts(name):
 
 
 def test_a_dead_signal_is_zero_dimensional_and_its_sensitivity_unknown():
-    nothing = dict.fromkeys(MOMENTS[:6], -np.inf)
-    found = curves(raw(**nothing, reff_signal=0.0), MOMENTS, ("here",))
+    nothing = dict.fromkeys(MOMENTS[:6], np.where(DEPTHS > 150, -np.inf, 0.0))
+    rank = np.where(DEPTHS > 150, np.nan, 20.0)
+    found = curves(raw(**nothing, reff_signal=rank), MOMENTS, ("here",))
     said = by_name(findings(found, DEPTHS, Ends("here", "here")))
-    assert said["zero-dimensional signal"].holds
+    assert verdict(tuple(said.values())) == "zero-dimensional signal, vanishing signal"
+    assert said["one-dimensional signal"].value is None
+    assert said["vanishing signal"].value == 0.0
     assert said["exploding sensitivity"].value is None
     assert not said["exploding sensitivity"].holds
+
+
+@pytest.mark.parametrize("last", [6, 10, 22, 60, 99])
+def test_an_exponential_is_seen_before_it_is_large_and_a_power_is_none(last):
+    depths = np.arange(1, last + 1)
+    wiggle = 0.02 * np.sin(depths)
+    laws = {"exploding sensitivity": 0.2 * depths + wiggle, "well-behaved": 0.65 * np.log(depths),
+            "well-behaved, too": 0.004 * depths}  # fmt: skip
+    for name, log_chi in laws.items():
+        moments = np.repeat(raw()[:, :1], last, axis=1)
+        moments[0, :, 0, MOMENTS.index("log_mu2_noise")] = 2 * log_chi
+        found = curves(moments, MOMENTS, ("here",))
+        assert verdict(findings(found, depths, Ends("here", "here"))) == name.split(",")[0]
 
 
 def test_every_criterion_gives_its_reason():

@@ -11,8 +11,16 @@ from isozoo import Classifier, architecture
 from isozoo.diagnostics.floors import Activation, activation_of
 from isozoo.diagnostics.gradients import value_and_jvp
 from isozoo.diagnostics.propagation.models import model_propagation, propagation_cost
+from isozoo.diagnostics.propagation.noise import RULES, noise_after, rule
 from isozoo.diagnostics.taps import steps
 from isozoo.errors import DataError, DiagnosticsError
+from isozoo.layers import (
+    BatchInstanceNormalization,
+    Conv2D,
+    GroupNormalization,
+    ResidualScale,
+    ScalarBias,
+)
 
 
 def pictures(count: int = 4, size: int = 32) -> np.ndarray:
@@ -50,10 +58,99 @@ def normalized(layer: keras.layers.Layer) -> keras.Model:
     return shaken(keras.Model(inputs, layers.Activation("relu")(layer(inputs))))
 
 
+@keras.saving.register_keras_serializable(package="tests")
+class Squared(layers.Dense):
+    def call(self, x, training=False):
+        return keras.ops.square(super().call(x))
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Standardized(layers.Conv2D):
+    def convolution_op(self, inputs, kernel):
+        return super().convolution_op(inputs, kernel) ** 2
+
+
+def test_a_layer_that_computes_something_else_than_its_parent_is_differentiated():
+    images = pictures(4, 6).astype("float64")
+    for layer in (Squared(3, dtype="float64"), Standardized(3, 3, dtype="float64")):
+        inputs = keras.Input((6, 6, 3), dtype="float64")
+        model = shaken(keras.Model(inputs, layers.Flatten(dtype="float64")(layer(inputs))))
+        found = model_propagation(model, images, repeats=1, names=[layer.name])
+        rng = np.random.default_rng([0, 0])
+        shown = images[rng.permutation(4)]
+        noise = np.sqrt(shown.var(axis=(0, 1, 2)).mean()) * rng.standard_normal(shown.shape)
+        expected = float(keras.ops.mean(value_and_jvp(model, [shown], [noise])[1] ** 2))
+        measured = np.exp(found.curve("log_mu2_noise", "output").mean)
+        np.testing.assert_allclose(measured, [expected], rtol=1e-9)
+
+
+def test_rules_of_our_own_layers_are_rows():
+    """Differentiation of the same layer is the same, but slower."""
+    for layer in (Conv2D(2, 3), ResidualScale(), ScalarBias()):
+        assert rule(layer) is RULES[layers.Dense]
+    assert rule(GroupNormalization(2)) is RULES[layers.GroupNormalization]
+
+
+def test_a_small_noise_is_not_lost_beside_biases():
+    """Each layer makes the noise thousands of times smaller, and the bias stays 1."""
+    x = inputs = keras.Input((4, 4, 2))
+    for i in range(20):
+        kernel = keras.initializers.RandomNormal(stddev=1e-4, seed=i)
+        given = {"padding": "same", "kernel_initializer": kernel, "bias_initializer": "ones"}
+        x = layers.Conv2D(2, 3, name=f"c{i}", **given)(x)
+        x = layers.ReLU(name=f"r{i}")(x)
+    model = keras.Model(inputs, x)
+    images = np.random.default_rng(0).normal(size=(3, 4, 4, 2))
+    kernels = [model.get_layer(f"c{i}").kernel for i in range(20)]
+    found = model_propagation(model, images, repeats=1, names=["r19"])
+    # All activations are open: the noise is a product of linear maps, in float64.
+    rng = np.random.default_rng([0, 0])
+    shown = images[rng.permutation(3)]
+    noise = np.sqrt(shown.var(axis=(0, 1, 2)).mean()) * rng.standard_normal(shown.shape)
+    for kernel in kernels:
+        values = keras.ops.convert_to_numpy(kernel).astype("float64")
+        noise = keras.ops.convert_to_numpy(
+            keras.ops.conv(noise, 1e4 * values, padding="same", data_format="channels_last")
+        )
+    expected = np.log((noise**2).mean()) - 2 * 20 * np.log(1e4)
+    measured = found.curve("log_mu2_noise", "output").mean
+    np.testing.assert_allclose(measured, [expected], rtol=1e-4)
+
+
+@pytest.mark.parametrize("spatial", [False, True])
+def test_dropout_drops_of_the_noise_what_it_drops_of_the_signal(spatial):
+    layer = (layers.SpatialDropout2D if spatial else layers.Dropout)(0.5)
+    inputs = keras.Input((4, 4, 6))
+    (step,) = steps(keras.Model(inputs, layer(inputs)))
+    rng = np.random.default_rng(0)
+    signal = np.abs(rng.standard_normal((2, 4, 4, 6))).astype("float32")
+    kept = rng.random((2, 1, 1, 6) if spatial else signal.shape) > 0.5
+    signal[0, 0, 0] = 0.0
+    noise = rng.standard_normal(signal.shape).astype("float32")
+    given = [keras.ops.convert_to_tensor(each) for each in (signal, noise, 2 * signal * kept)]
+    found = keras.ops.convert_to_numpy(noise_after(step, given[:1], given[1:2], True, given[2]))
+    wanted = 2 * noise * kept
+    known = np.broadcast_to(True, signal.shape) if spatial else signal != 0
+    np.testing.assert_allclose(found[known], wanted[known], rtol=1e-6)
+    unknown = found[~known]
+    assert np.isin(np.round(unknown / noise[~known], 5), [0.0, 2.0]).all()
+
+
+def test_a_dead_network_has_no_direction_and_its_signal_has_vanished():
+    x = inputs = keras.Input((4, 4, 2))
+    for i in range(4):
+        bias = keras.initializers.Constant(-100.0 if i == 1 else 0.0)
+        x = layers.Conv2D(3, 3, padding="same", bias_initializer=bias, activation="relu")(x)
+    found = model_propagation(keras.Model(inputs, x), pictures(4, 4)[..., :2], repeats=1)
+    assert found.verdict == "zero-dimensional signal, vanishing signal"
+    assert found.table().row_count
+
+
 NORMALIZATIONS = {
     "batch": lambda: layers.BatchNormalization(dtype="float64"),
     "group": lambda: layers.GroupNormalization(3, dtype="float64"),
     "layer": lambda: layers.LayerNormalization(dtype="float64"),
+    "batch-instance": lambda: BatchInstanceNormalization(dtype="float64"),
 }
 
 
@@ -63,14 +160,24 @@ def test_statistics_are_constants(name):
     model = normalized(NORMALIZATIONS[name]())
     layer = model.layers[1]
     images = np.random.default_rng(2).normal(size=(5, 8, 8, 6)) * 3 + 1
+    batch, image = (0, 1, 2), (1, 2)
+    gate = np.array([0.9, 0.7, 0.5, 0.3, 0.1, 0.0])
+    if name == "batch-instance":
+        layer.gate.assign(gate)
+    shares = {
+        "batch": [(1.0, batch)], "group": [(1.0, (1, 3))], "layer": [(1.0, (3,))],
+        "batch-instance": [(gate, batch), (1 - gate, image)],
+    }[name]  # fmt: skip
     found = model_propagation(model, images, repeats=1, names=[layer.name], training=True)
     rng = np.random.default_rng([0, 0])
     images = images[rng.permutation(len(images))]
     noise = np.sqrt(images.var(axis=(0, 1, 2)).mean()) * rng.standard_normal(images.shape)
     grouped = images.reshape(5, 64, 3, 2) if name == "group" else images
-    axes = {"batch": (0, 1, 2), "group": (1, 3), "layer": (3,)}[name]
-    deviation = np.sqrt(grouped.var(axis=axes, keepdims=True) + layer.epsilon)
-    factor = np.broadcast_to(1 / deviation, grouped.shape).reshape(images.shape)
+    factor = sum(
+        share / np.sqrt(grouped.var(axis=axes, keepdims=True) + layer.epsilon)
+        for share, axes in shares
+    )
+    factor = np.broadcast_to(factor, grouped.shape).reshape(images.shape)
     mu2_noise = ((noise * factor * keras.ops.convert_to_numpy(layer.gamma)) ** 2).mean()
     measured = np.exp(found.curve("log_mu2_noise", "output").mean)
     np.testing.assert_allclose(measured, [mu2_noise], rtol=1e-8)

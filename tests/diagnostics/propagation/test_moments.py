@@ -101,8 +101,10 @@ def test_rescaling_changes_no_digit(seed, factor):
     np.testing.assert_array_equal(np.ldexp(stored, scaled.exponent), values)
 
 
-def test_rows_that_are_equal_have_rank_0_and_what_is_not_finite_none():
-    assert rank(np.ones((4, 3))) == 0.0
+def test_rows_that_are_equal_have_no_rank_and_what_is_not_finite_none():
+    assert math.isnan(rank(np.zeros((4, 3))))
+    assert math.isnan(rank(np.full((1000, 3), 0.1, "float32")))
+    assert rank(0.1 + 1e-4 * np.outer(np.arange(-2.0, 3.0), [1, 1]).astype("float32")) >= 0.999
     assert math.isnan(rank(np.array([[1.0, np.inf], [0.0, 1.0]])))
 
 
