@@ -36,6 +36,7 @@ from isozoo.diagnostics.showing import number, table
 from isozoo.diagnostics.travel import Distances
 from isozoo.diagnostics.walks import Smoothness
 from isozoo.errors import unknown
+from isozoo.experiments.vgg_pairs import Pair, compared
 from isozoo.experiments.vgg_scales import Scale, scales
 from isozoo.models.classifier import Classifier
 from isozoo.training.setup import compile_classifier
@@ -59,7 +60,7 @@ class Measured:
         notebook: Smoothness as the notebook measures it.
         shift: Covariate shift by the definition.
         shift_notebook: Covariate shift as the notebook measures it.
-        activations: What the layers were given.
+        activations: What the layers were given of validation images, by running statistics.
         distances: How far the kernels went.
         landscape: The loss around the trained network.
     """
@@ -76,42 +77,6 @@ class Measured:
     activations: Activations
     distances: Distances
     landscape: Landscape
-
-
-#: What is compared: name, whether less is in a network's favour, and the number of one network.
-COMPARED: tuple[tuple[str, bool, Callable[[Measured], float]], ...] = (
-    ("width of the loss range", True, lambda m: _width(m.exact)),
-    ("largest difference of gradients", True, lambda m: _middle(m.exact.predictiveness[:, 1])),
-    ("the same by the gradient's norm", True, lambda m: _relative(m.exact)),
-    ("effective beta-smoothness", True, lambda m: _middle(m.exact.beta)),
-    ("width of the loss range, notebook", True, lambda m: _width(m.notebook)),
-    ("largest difference of gradients, notebook", True, lambda m: _middle(m.notebook.beta)),
-    ("covariate shift, L2", True, lambda m: _later(m.shift.l2)),
-    ("covariate shift, cosine", False, lambda m: _later(m.shift.cosine)),
-    ("covariate shift, L2, notebook", True, lambda m: _later(m.shift_notebook.l2)),
-    ("covariate shift, cosine, notebook", False, lambda m: _later(m.shift_notebook.cosine)),
-    ("drift of what layers are given", True, lambda m: _middle(m.activations.drift.mean(axis=1))),
-    ("relative distance from the start", True, lambda m: m.distances.relative[-1].mean()),
-    ("rise of the landscape at 1/2", True, lambda m: m.landscape.rise(0.5)),
-)
-
-
-def _middle(values: np.ndarray) -> float:
-    """Return the median over the steps, a single one of which can be far from all others."""
-    return float(np.median(values))
-
-
-def _width(found: Smoothness) -> float:
-    return _middle(np.ptp(found.loss_range, axis=1))
-
-
-def _relative(found: Smoothness) -> float:
-    return _middle(found.predictiveness[:, 1] / found.gradient_norm)
-
-
-def _later(values: np.ndarray) -> float:
-    """Return the mean over all layers but the first, which has none before it."""
-    return _middle(values[:, 1:].mean(axis=1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,23 +100,20 @@ class Study(Result):
     plain: Measured
     normalised: Measured
 
-    def compared(self) -> list[tuple[str, float, float, bool]]:
-        """Return each measure's name, both numbers, and whether it is for batch normalisation."""
-        found = []
-        for name, less, number_of in COMPARED:
-            plain, normalised = (float(number_of(m)) for m in (self.plain, self.normalised))
-            found.append((name, plain, normalised, (normalised < plain) == less))
-        return found
+    def compared(self) -> list[Pair]:
+        """Return each measure of both networks, and which of them it is in favour of."""
+        return compared(self.plain, self.normalised)
 
     def table(self) -> Table:
-        """Return both numbers of each measure, and the network that it is in favour of."""
-        right = ("PLAIN", "BN")
-        title = f"{self.model}: medians of {len(self.plain.exact.steps)} steps"
+        """Return the medians of each measure, and the network that its moments are in favour of."""
+        right = ("PLAIN", "BN", "BN SMALLER")
+        title = f"{self.model}: medians over the steps measured"
         shown = table("MEASURE", *right, "IN FAVOUR OF", right=right, title=title)
         pairs = [f"{100 * m.accuracy[-1]:.1f} %" for m in (self.plain, self.normalised)]
-        shown.add_row("validation accuracy", *pairs, "")
-        for name, plain, normalised, smoother in self.compared():
-            shown.add_row(name, number(plain), number(normalised), "BN" if smoother else "plain")
+        shown.add_row("validation accuracy", *pairs, "", "")
+        for pair in self.compared():
+            count = f"{pair.smaller} of {pair.moments}"
+            shown.add_row(pair.name, *map(number, pair.medians), count, pair.favours)
         return shown
 
     def plot(self) -> Figure:
@@ -245,17 +207,9 @@ def measure(scale: Scale, network: str, samples: Mapping[str, Samples]) -> Measu
             batch_size=recipe.batch_size, seed=recipe.seed, epochs=range(recipe.epochs),
         )  # fmt: skip
 
-    watched = batches()
-    at = range(scale.every // 2, recipe.epochs * steps, scale.every)
-    watch: dict[str, Any] = {
-        "exact": SmoothnessCallback(at, watched.__getitem__),
-        "notebook": SmoothnessCallback(at, watched.__getitem__, "notebook"),
-        "shift": CovariateShiftCallback(at, watched.__getitem__),
-        "shift_notebook": CovariateShiftCallback(at, watched.__getitem__, {"variant": "notebook"}),
-        "activations": ActivationsCallback(at, watched.__getitem__),
-        "distances": DistancesCallback(),
-    }
     proof = evaluation_sequence(validation, recipe.preparation(), recipe.batch_size, cache=True)
+    at = range(scale.every // 2, recipe.epochs * steps, scale.every)
+    watch = _watch(at, batches().__getitem__, _first(proof, recipe.batch_size))
     history = model.fit(
         batches(), epochs=recipe.epochs, steps_per_epoch=steps, validation_data=proof,
         callbacks=list(watch.values()), shuffle=False, verbose=0,
@@ -270,6 +224,26 @@ def measure(scale: Scale, network: str, samples: Mapping[str, Samples]) -> Measu
         **{name: callback.result() for name, callback in watch.items()},
         seconds=round(time.process_time() - began, 1),
     )
+
+
+def _watch(
+    at: range, trained_on: Callable[[int], Any], probe: tuple[np.ndarray, np.ndarray]
+) -> dict[str, Any]:
+    """Return what measures during training, by fields of `Measured`.
+
+    Args:
+        at: The steps to measure before.
+        trained_on: Returns the batch that a step trains on.
+        probe: The one batch whose distributions are followed: only the network changes them.
+    """
+    return {
+        "exact": SmoothnessCallback(at, trained_on),
+        "notebook": SmoothnessCallback(at, trained_on, "notebook"),
+        "shift": CovariateShiftCallback(at, trained_on),
+        "shift_notebook": CovariateShiftCallback(at, trained_on, {"variant": "notebook"}),
+        "activations": ActivationsCallback(at, probe, {"training": False}),
+        "distances": DistancesCallback(),
+    }
 
 
 def _first(batches: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
