@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import keras
@@ -21,6 +21,7 @@ from isozoo.diagnostics.surface import (
     norm,
     weight_bytes,
 )
+from isozoo.errors import DiagnosticsError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,6 +29,19 @@ if TYPE_CHECKING:
 
 #: Images computed at once, by default.
 BATCH = 64
+_KERAS = keras.layers
+#: Which axes of the weights of layers count outputs, each of which has a filter of its own. Weights
+#: without any stay where they are.
+FILTERS: Mapping[tuple[type, ...], Mapping[str, tuple[int, ...]]] = {
+    (_KERAS.Dense, _KERAS.Conv1D, _KERAS.Conv2D, _KERAS.Conv3D): {"kernel": (-1,)},
+    (_KERAS.Conv1DTranspose, _KERAS.Conv2DTranspose, _KERAS.Conv3DTranspose): {"kernel": (-2,)},
+    (_KERAS.DepthwiseConv1D, _KERAS.DepthwiseConv2D): {"kernel": (-2, -1)},
+    (_KERAS.SeparableConv1D, _KERAS.SeparableConv2D): {
+        "depthwise_kernel": (-2, -1), "pointwise_kernel": (-1,)
+    },
+    (_KERAS.PReLU,): {"alpha": ()},
+    (_KERAS.LayerNormalization,): {"gamma": (), "beta": ()},
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,9 +79,14 @@ class Landscape(Result):
         Args:
             radius: The distance, at least one of `places`; the nearest points are taken.
         """
+        return float(self.losses[self.ring(radius)].mean()) - self.centre
+
+    def ring(self, radius: float) -> np.ndarray:
+        """Return which points are nearer to a distance than half the way between points."""
         away = np.hypot(*np.meshgrid(self.places, self.places))
-        spacing = self.places[1] - self.places[0]
-        return float(self.losses[abs(away - radius) <= spacing / 2].mean()) - self.centre
+        half = (self.places[1] - self.places[0]) / 2
+        # Of points that are just there, the last bit would choose some.
+        return abs(away - radius) <= half * (1 + 1e-6)
 
     def table(self) -> Table:
         """Return the loss at the centre and around it."""
@@ -116,22 +135,21 @@ def filter_normalised(model: keras.Model, random: np.random.Generator) -> list[n
         random: Draws the normal numbers.
 
     Returns:
-        One array for each trainable weight. A filter is what makes one output: an index of a
-        kernel's last axis, or of the last two of a depthwise convolution.
+        One array for each trainable weight. A filter is what makes one output, see `FILTERS`.
+
+    Raises:
+        DiagnosticsError: A weight of two axes or more is none of `FILTERS`.
     """
-    depthwise = {
-        id(layer.kernel)
-        for layer in _layers(model)
-        if isinstance(layer, keras.layers.DepthwiseConv2D)
-    }
+    outputs = _output_axes(model)
     found = []
     for variable in model.trainable_variables:
         value = np.asarray(keras.ops.convert_to_numpy(variable), np.float64)
         drawn = random.standard_normal(value.shape)
-        if value.ndim < 2:
+        if not outputs.get(id(variable)):
             found.append(np.zeros_like(value))
             continue
-        axes = tuple(range(value.ndim - (2 if id(variable) in depthwise else 1)))
+        kept = [axis % value.ndim for axis in outputs[id(variable)]]
+        axes = tuple(axis for axis in range(value.ndim) if axis not in kept)
         lengths = np.sqrt((drawn**2).sum(axes, keepdims=True))
         found.append(drawn / lengths * np.sqrt((value**2).sum(axes, keepdims=True)))
     return found
@@ -176,6 +194,7 @@ def landscape(
 
     Raises:
         ValueError: `extent` is not positive, `points` even or below 3, or `batch_size` below 1.
+        DiagnosticsError: A weight of two axes or more is none of `FILTERS`.
 
     Reference:
         Li et al., "Visualizing the Loss Landscape of Neural Nets", NeurIPS 2018.
@@ -241,6 +260,24 @@ def landscape_cost(
         batch=batch,
         bytes=activation_bytes(model, images[:batch]) + weights,
     )
+
+
+def _output_axes(model: keras.Model) -> dict[int, tuple[int, ...]]:
+    """Return the axes of the outputs of each trainable weight by its id, none if it stays."""
+    found: dict[int, tuple[int, ...]] = {}
+    for layer in _layers(model):
+        for kinds, axes in FILTERS.items():
+            if isinstance(layer, kinds):
+                held = ((name, getattr(layer, name, None)) for name in axes)
+                found |= {id(v): axes[name] for name, v in held if v is not None}
+    for variable in model.trainable_variables:
+        if len(variable.shape) > 1 and id(variable) not in found:
+            raise DiagnosticsError(
+                f"{model.name} has the weight {variable.path} of shape {tuple(variable.shape)}, "
+                "and nobody knows what one filter of it is; freeze it with trainable=False, or "
+                "measure a model of layers of isozoo.diagnostics.landscapes.FILTERS"
+            )
+    return found
 
 
 def _layers(layer: Any) -> Iterator[Any]:

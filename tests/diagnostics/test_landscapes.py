@@ -9,6 +9,7 @@ import pytest
 from isozoo.diagnostics import landscapes
 from isozoo.diagnostics.landscapes import filter_normalised, landscape, landscape_cost
 from isozoo.diagnostics.surface import LossSurface
+from isozoo.errors import DiagnosticsError
 from isozoo.training.checkpoint import values_of
 
 RANDOM = np.random.default_rng(0)
@@ -46,6 +47,54 @@ def test_filters_keep_their_lengths_and_biases_stay(model):
         else:
             np.testing.assert_allclose(lengths(direction, axes), lengths(value, axes), rtol=1e-6)
             assert not np.allclose(direction, value)
+
+
+@pytest.mark.parametrize(
+    ("layer", "outputs"),
+    [
+        (keras.layers.Conv2DTranspose(5, 3), {"kernel": (0, 1, 3)}),
+        (
+            keras.layers.SeparableConv2D(5, 3, depth_multiplier=2),
+            {"depthwise_kernel": (0, 1), "pointwise_kernel": (0, 1, 2)},
+        ),
+        (keras.layers.PReLU("ones"), {"alpha": None}),
+        (keras.layers.Conv1D(4, 3), {"kernel": (0, 1)}),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_every_layer_has_filters_of_its_own_axes(layer, outputs):
+    shape = (6, 2) if isinstance(layer, keras.layers.Conv1D) else (6, 6, 2)
+    model = keras.Sequential([keras.Input(shape), layer, keras.layers.Flatten()])
+    found = filter_normalised(model, np.random.default_rng(0))
+    directions = dict(zip((v.name for v in model.trainable_variables), found, strict=True))
+    for name, axes in outputs.items():
+        direction, value = directions[name], getattr(layer, name)
+        if axes is None:
+            assert not direction.any()
+        else:
+            expected = lengths(keras.ops.convert_to_numpy(value), axes)
+            np.testing.assert_allclose(lengths(direction, axes), expected, rtol=1e-6)
+
+
+def test_a_weight_whose_filters_nobody_knows_is_named():
+    layer = keras.layers.EinsumDense("abc,cd->abd", (None, 3), name="einsum")
+    model = keras.Sequential([keras.Input((6, 2)), layer, keras.layers.Flatten()])
+    with pytest.raises(
+        DiagnosticsError, match=r"einsum/kernel of shape \(2, 3\), and nobody"
+    ):
+        filter_normalised(model, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("points", [3, 5, 7, 9, 11, 13, 21, 25])
+def test_no_rounding_chooses_the_points_around_the_centre(points):
+    places = np.linspace(-1, 1, points)
+    found = landscapes.Landscape("m", 0, 1, False, places, np.ones((points, points)), 0.0)
+    for radius in (0.5, *places[points // 2 + 1 :]):
+        mask = found.ring(radius)
+        for other in (mask[::-1], mask[:, ::-1], mask.T):
+            np.testing.assert_array_equal(other, mask)
+    if points == 11:
+        assert found.ring(0.5).sum() == 20
 
 
 def test_the_grid_is_around_the_network(model):
