@@ -31,6 +31,7 @@ class ModelSettings:
     residual_scale: float | None = None
     residual_scale_trainable: bool | None = None
     zero_last_gamma: bool | None = None
+    hidden: tuple[int, ...] | None = None
     dropout: float | None = None
     orthogonality: float | None = None
     dtype: str = "float32"

@@ -34,6 +34,7 @@ def test_every_part_of_an_architecture_can_be_changed():
         {"activation": "relu", "conv_bias": True, "orthogonality": 0.0},
         {"initializer": "he", "normalization": "group", "zero_last_gamma": True},
         {"shortcut": "zero-pad", "scalar_biases": True, "residual_scale": 0.25},
+        {"hidden": (8, 4)},
     ],
 )
 def test_what_is_left_out_is_the_familys(changes):
