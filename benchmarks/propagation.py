@@ -14,6 +14,7 @@ import argparse
 import dataclasses
 import json
 import time
+import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -26,6 +27,7 @@ from isozoo.benchmark.machine import machine, versions
 from isozoo.data import IMAGENET, Samples, open_split
 from isozoo.diagnostics.propagation import Propagation, model_propagation, simulate
 from isozoo.diagnostics.propagation.curves import Curve
+from isozoo.diagnostics.subject import seeded
 from isozoo.files import atomic_write
 from isozoo.models.manifest import read_manifest
 
@@ -92,9 +94,11 @@ _REPEATED = (
         settings={**_SMALL, "epsilon": 0.0},
         published={**_FULL, "image_size": 32, "points": 100}),
 )  # fmt: skip
+#: At common settings, which the repeated ones have not: `vanilla-conv` has another boundary and
+#: `bn-ff-conv` no epsilon.
 _NEW = (
-    "ln-ff", "gn-ff", "in-ff", "bin-ff", "bn-res", "ln-res", "gn-res", "in-res", "bin-res",
-    "vanilla-res", "fixup", "isonet", "isonet-orthogonal", "r-isonet",
+    "vanilla", "bn-ff", "ln-ff", "gn-ff", "in-ff", "bin-ff", "bn-res", "ln-res", "gn-res",
+    "in-res", "bin-res", "vanilla-res", "fixup", "isonet", "isonet-orthogonal", "r-isonet",
 )  # fmt: skip
 #: What has a shortcut has twice as many layers.
 _HALF = {"bn-res", "ln-res", "gn-res", "in-res", "bin-res", "vanilla-res", "fixup", "r-isonet"}
@@ -176,13 +180,20 @@ def published_depths(curves: dict[str, Any]) -> list[int]:
 def measured(name: str, state: str, folder: Path, samples: Samples) -> Propagation:
     """Measure one of our own networks, trained or untrained."""
     described = read_manifest(folder)
-    untrained = state == "untrained"
-    model = isozoo.Classifier(described.architecture) if untrained else isozoo.load(folder)
+    recipe = tomllib.loads((folder / "recipe.toml").read_text("utf-8"))
+    if state == "untrained":
+        # The weights that its training began with.
+        with seeded(recipe.get("seed", 0)):
+            model = isozoo.Classifier(described.architecture)
+    else:
+        model = isozoo.load(folder)
     chosen = np.linspace(0, len(samples) - 1, BATCH * REPEATS).astype(int)
     images = np.stack([described.preprocessing(samples.image(int(i))) for i in chosen])
-    # An untrained network's running statistics are those of no data.
+    # An untrained network's running statistics are those of no data, and before and after training
+    # are measured alike. Without such statistics the modes differ by dropout alone.
+    of_batch = any("moving_mean" in variable.path for variable in model.variables)
     result = model_propagation(
-        model, images, batch=BATCH, repeats=REPEATS, training=untrained, label=f"{name}, {state}"
+        model, images, batch=BATCH, repeats=REPEATS, training=of_batch, label=f"{name}, {state}"
     )
     return thinned(result, list(range(len(result.depths))))
 

@@ -10,7 +10,7 @@ import numpy as np
 from performance_tables import ROOT
 
 from isozoo.diagnostics.propagation import Propagation
-from isozoo.diagnostics.propagation.fits import Fit
+from isozoo.diagnostics.propagation.fits import WELL_FITTED, Fit
 
 RESULTS = ROOT / "benchmarks" / "results" / "diagnostics" / "propagation.json"
 
@@ -33,12 +33,20 @@ def number(value: float) -> str:
     return f"{value:.3g}" if value < 1000 else f"{value:.1e}"
 
 
+#: Change of log chi over the whole depth, by its straight line, below which it is constant.
+CONSTANT = 0.1
+
+
 def law(found: Propagation) -> str:
-    """Return the law that fits better, in a few words."""
-    laws = [fit for fit in found.fits if "delta" not in fit.law]
-    if not laws or np.ptp(found.curve("log_chi").mean) < 1e-3:
+    """Return the law that fits better, in a few words, or that none does."""
+    line, power = found.fit("exponential"), found.fit("power law")
+    if line is None or power is None:
+        return "too few depths"
+    change = abs(line.coefficient) * float(np.ptp(found.depths))
+    if change < CONSTANT and np.ptp(found.curve("log_chi").mean) < 2 * CONSTANT:
         return "constant"
-    return said(max(laws, key=lambda fit: fit.r2))
+    best = max(line, power, key=lambda fit: fit.r2)
+    return said(best) if best.r2 >= WELL_FITTED else f"no law (R² {best.r2:.3f})"
 
 
 def said(fit: Fit) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -40,8 +41,14 @@ REPEATED = {
 SHOWN = (10, 50, 200, 500)
 #: Measures that are shown; all are in the comparison of `agreement`.
 SHOWN_MEASURES = ("delta_chi", "chi", "log10_chi", "reff_signal", "reff_noise", "mu4_z")
+#: What has another largest value in a network of another width, and so is not compared then.
+OF_WIDTH = ("reff_noise",)
+#: The fewest simulations that the authors publish the mean of.
+THEIRS = 200
+#: Side of the images of the simulations of convolutional networks here, and of those published.
+PIXELS = (16, 32)
 _FEED_FORWARD = (
-    "vanilla-conv", "bn-ff-conv", "in-ff", "ln-ff", "gn-ff", "bin-ff", "isonet",
+    "vanilla", "bn-ff", "in-ff", "ln-ff", "gn-ff", "bin-ff", "isonet",
     "isonet-orthogonal",
 )  # fmt: skip
 _RESIDUAL = (
@@ -57,9 +64,10 @@ class Point(NamedTuple):
         measure: What it is.
         depth: Where.
         mean: Ours.
-        spread: Standard deviation between our simulations.
+        spread: Standard deviation between our simulations, of the sample.
         theirs: The authors' mean.
         their_spread: The standard deviation between theirs.
+        simulations: How many are ours.
     """
 
     measure: str
@@ -68,11 +76,13 @@ class Point(NamedTuple):
     spread: float
     theirs: float
     their_spread: float
+    simulations: int
 
     @property
-    def away(self) -> float:
-        """The difference, in standard deviations between the authors' simulations."""
-        return (self.mean - self.theirs) / self.their_spread
+    def z(self) -> float:
+        """The difference of the two means, in standard errors by the authors' deviation."""
+        error = self.their_spread * math.sqrt(1 / self.simulations + 1 / THEIRS)
+        return (self.mean - self.theirs) / error
 
 
 def points(key: str) -> list[Point]:
@@ -81,7 +91,9 @@ def points(key: str) -> list[Point]:
     if not row or not row.get("like") or found is None:
         return []
     theirs = json.loads(PUBLISHED.read_text("utf-8"))[row["like"]]
-    return list(_histograms(theirs, found) if "depth" in theirs else _curves(theirs, found))
+    all_points = _histograms(theirs, found) if "depth" in theirs else _curves(theirs, found)
+    left_out = OF_WIDTH if "width" in row["reduced"] else ()
+    return [point for point in all_points if point.measure not in left_out]
 
 
 def _curves(theirs: Mapping[str, Any], found: Propagation) -> Iterator[Point]:
@@ -92,7 +104,7 @@ def _curves(theirs: Mapping[str, Any], found: Propagation) -> Iterator[Point]:
         for depth, (mean, spread) in theirs.get(measure, {}).items():
             ours = _value(found, name, location, int(depth))
             if ours:
-                yield Point(measure, int(depth), *ours, mean, spread)
+                yield Point(measure, int(depth), *ours, mean, spread, _simulations(found))
 
 
 def _histograms(theirs: Mapping[str, Any], found: Propagation) -> Iterator[Point]:
@@ -102,7 +114,11 @@ def _histograms(theirs: Mapping[str, Any], found: Propagation) -> Iterator[Point
         for depth, (mean, spread) in pairs:
             ours = _value(found, name, None, depth)
             if ours:
-                yield Point(measure, depth, *ours, mean, spread)
+                yield Point(measure, depth, *ours, mean, spread, _simulations(found))
+
+
+def _simulations(found: Propagation) -> int:
+    return int(found.setting["simulations"])
 
 
 def _value(found: Propagation, name: str, place: str | None, depth: int) -> tuple | None:
@@ -111,7 +127,10 @@ def _value(found: Propagation, name: str, place: str | None, depth: int) -> tupl
         return None
     curve = found.curve("log_chi" if name == "log10_chi" else name, place)
     unit = np.log(10) if name == "log10_chi" else 1.0
-    return float(curve.mean[at[0]]) / unit, float(curve.spread[at[0]]) / unit
+    # Of so few simulations the deviation of the sample is not that of what they are drawn from.
+    count = _simulations(found)
+    sample = math.sqrt(count / (count - 1)) if count > 1 else math.nan
+    return float(curve.mean[at[0]]) / unit, sample * float(curve.spread[at[0]]) / unit
 
 
 def published() -> str:
@@ -126,10 +145,10 @@ def published() -> str:
                     f"`{key}`", point.measure, str(point.depth),
                     f"{number(point.mean)} ± {number(point.spread)}",
                     f"{number(point.theirs)} ± {number(point.their_spread)}",
-                    f"{point.away:+.1f}",
+                    f"{point.z:+.1f}",
                 ))  # fmt: skip
         assert found is not None
-    head = "network|measure|depth:|here:|the authors:|difference, in their deviations:"
+    head = "network|measure|depth:|here:|the authors:|z:"
     return table(head, rows) if rows else NOT_MEASURED
 
 
@@ -144,12 +163,14 @@ def agreement() -> str:
         found, all_points = result(key), points(key)
         row = record()["rows"][key]
         assert found is not None
-        within = sum(abs(point.away) <= 1 for point in all_points)
+        within = sum(abs(point.z) <= 2 for point in all_points)
+        largest = max(abs(point.z) for point in all_points)
         rows.append((
             f"`{key}`", _size(found), str(found.setting["simulations"]),
             row["reduced"] or "as published", f"{within} of {len(all_points)}",
+            f"{largest:.1f}",
         ))  # fmt: skip
-    head = "network|size|simulations:|against the publication|means within one deviation:"
+    head = "network|size|simulations:|against the publication|abs(z) at most 2:|largest abs(z):"
     return table(head, rows) if rows else NOT_MEASURED
 
 
@@ -170,10 +191,27 @@ def _described(keys: Sequence[str]) -> str:
         rows.append((
             f"{found.model} (`{key}`)", number(chi), law(found),
             *(value_of(said[name].value) for name in _NUMBERS),
+            *([_statistics(found)] if found.names else []),
             f"**{found.verdict}**" if found.verdict != "well-behaved" else found.verdict,
         ))  # fmt: skip
-    head = "network|χ at the end:|χ grows as|effective rank:|varying share:|signal:|verdict"
+    mode = "|statistics" if keys == _models() else ""
+    head = f"network|χ at the end:|χ grows as|effective rank:|varying share:|signal:{mode}|verdict"
     return table(head, rows) if rows else NOT_MEASURED
+
+
+def _statistics(found: Propagation) -> str:
+    return "of the batch" if found.setting["training"] else "none"
+
+
+def _conditions(keys: Sequence[str]) -> str:
+    """Return the sizes and settings of simulations, all that there are among some."""
+    known = [one for one in map(result, keys) if one is not None]
+    if not known:
+        return NOT_MEASURED
+    sizes = {f"{_size(one)}, epsilon {one.setting['epsilon']}" for one in known}
+    counts = sorted({_simulations(one) for one in known})
+    size, said = "; ".join(sorted(sizes)), " or ".join(map(str, counts))
+    return f"{size}; images of {PIXELS[0]} pixels; simulations of each: {said}.\n"
 
 
 _NUMBERS = ("one-dimensional signal", "zero-dimensional signal", "exploding signal")
@@ -192,8 +230,15 @@ def criteria() -> str:
 
 
 def cost() -> str:
-    """Return what a simulation costs at the published size."""
-    return f"> {simulation_cost('vanilla', width=512, depth=200, batch=64, simulations=1)}\n"
+    """Return what a simulation costs at the published size, and how long that is by ours."""
+    line = f"> {simulation_cost('vanilla', width=512, depth=200, batch=64, simulations=1)}"
+    row, found = record()["rows"].get("bn-ff-conv"), result("bn-ff-conv")
+    if row is None or found is None:
+        return f"{line}\n"
+    ours = int(found.setting["width"]) ** 2 * int(found.setting["batch"]) * PIXELS[0] ** 2
+    times = 512**2 * 64 * PIXELS[1] ** 2 / ours
+    minutes = times * row["cpu_seconds"] / _simulations(found) / 60
+    return f"{line}; by the time the narrower one took, about {minutes:.0f} minutes of one core\n"
 
 
 def machine() -> str:
@@ -214,6 +259,8 @@ REGIONS: dict[str, Callable[[], str]] = {
     "propagation-published": published,
     "propagation-agreement": agreement,
     "propagation-feed-forward": functools.partial(_described, _FEED_FORWARD),
+    "propagation-feed-forward-conditions": functools.partial(_conditions, _FEED_FORWARD),
+    "propagation-residual-conditions": functools.partial(_conditions, _RESIDUAL),
     "propagation-residual": functools.partial(_described, _RESIDUAL),
     "propagation-differentiated": functools.partial(_described, _DIFFERENTIATED),
     "propagation-models": lambda: _described(_models()),
