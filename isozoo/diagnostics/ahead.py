@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from isozoo.diagnostics.surface import Loss, LossSurface, multipliers
 from isozoo.errors import DiagnosticsError
 from isozoo.training.checkpoint import assign, values_of
 
@@ -50,7 +52,8 @@ def step_ahead(model: keras.Model, gradients: Sequence[np.ndarray]) -> list[np.n
 
     Args:
         model: A compiled model.
-        gradients: One for each trainable weight.
+        gradients: One for each trainable weight, as `LossSurface.gradient` returns them: not yet
+            multiplied where a layer gives a weight a learning rate of its own.
 
     Returns:
         The trainable weights after the step.
@@ -73,12 +76,30 @@ def step_ahead(model: keras.Model, gradients: Sequence[np.ndarray]) -> list[np.n
     remembered = values_of(optimizer.variables)
     # An optimiser that scales the loss expects gradients of it.
     factor = float(ops.convert_to_numpy(optimizer.scale_loss(ops.ones(()))))
+    given = [factor * gradient for gradient in gradients]
+    for i, multiplier in multipliers(model).items():
+        given[i] = (multiplier * given[i]).astype(before[i].dtype)
     try:
-        optimizer.apply(
-            [ops.convert_to_tensor(factor * gradient) for gradient in gradients],
-            model.trainable_variables,
-        )
+        optimizer.apply([*map(ops.convert_to_tensor, given)], model.trainable_variables)
         return values_of(model.trainable_variables)
     finally:
         assign(model.trainable_variables, before)
         assign(optimizer.variables, remembered)
+
+
+def next_weights(
+    model: keras.Model, images: Any, labels: Any, loss: Loss | None = None
+) -> list[np.ndarray]:
+    """Return the weights that training on a batch leads to: with its statistics and the penalties.
+
+    Args:
+        model: A compiled model.
+        images: A preprocessed batch `(batch, height, width, channels)`.
+        labels: What the loss compares with.
+        loss: As for `LossSurface`.
+
+    Raises:
+        DiagnosticsError: The model was not compiled, or the backend cannot differentiate.
+    """
+    surface = LossSurface(model, images, labels, loss=loss, training=True, penalties=True)
+    return step_ahead(model, surface.gradient(surface.values())[1])

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import keras
 import numpy as np
 
-from isozoo.diagnostics.ahead import step_ahead, steps_done
+from isozoo.diagnostics.ahead import next_weights, optimizer_of, step_ahead, steps_done
 from isozoo.diagnostics.cost import Cost
 from isozoo.diagnostics.result import Result
 from isozoo.diagnostics.showing import figure, number, table, track
@@ -157,11 +157,13 @@ def covariate_shift(
     """
     if variant not in VARIANTS:
         raise unknown("variant", variant, VARIANTS)
+    optimizer_of(model)  # Refuses a model that has none before anything is computed.
     chosen = chosen_layers(model, layers)
     surface = LossSurface(model, images, labels, loss=loss, training=True, penalties=penalties)
     values = surface.values()
     _, now = surface.gradient(values)
-    after = step_ahead(model, now)
+    # The step of training is by the penalties, too.
+    after = step_ahead(model, now) if penalties else next_weights(model, images, labels, loss)
     surface.training = not VARIANTS[variant]
     found = []
     for layer in track(weighted_layers(model), "layer by layer"):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from isozoo.diagnostics.ahead import learning_rate_of, optimizer_of, step_ahead, steps_done
+from isozoo.diagnostics.ahead import learning_rate_of, next_weights, optimizer_of, steps_done
 from isozoo.diagnostics.cost import Cost
 from isozoo.diagnostics.showing import track
 from isozoo.diagnostics.surface import (
@@ -89,7 +89,7 @@ def smoothness(
         training=training, loss=loss, penalties=penalties, label=label,
     )  # fmt: skip
     if VARIANTS[variant].ahead:
-        return found.follow(step_ahead(model, found.gradient))
+        return found.follow(next_weights(model, images, labels, loss))
     return found.follow(found.surface.values())
 
 
@@ -191,6 +191,8 @@ def smoothness_cost(
 ) -> Cost:
     """Return what `smoothness` costs: a pass forward and one backward at each scale and before.
 
+    A variant that steps ahead has one more of each, for the step.
+
     Args:
         model: The network.
         images: The batch, of which one image is computed.
@@ -201,10 +203,10 @@ def smoothness_cost(
         UnknownNameError: There is no such variant.
         DiagnosticsError: The model has no graph.
     """
-    _, scales = _checked(variant, scales)
+    way, scales = _checked(variant, scales)
     return Cost(
         f"{model.name} along its gradient, {variant}",
-        passes=2 * (1 + len(scales)),
+        passes=2 * (1 + way.ahead + len(scales)),
         batch=len(images),
         # Beside the weights: gradient, weights on the walk and gradient there.
         bytes=activation_bytes(model, images) + 4 * weight_bytes(model),

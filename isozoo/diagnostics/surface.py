@@ -14,6 +14,7 @@ from keras import ops
 from isozoo.diagnostics.gradients import own_randomness, value_and_vjp, without_gradients
 from isozoo.diagnostics.losses import Loss, default_loss
 from isozoo.diagnostics.taps import Graph, stream
+from isozoo.errors import DiagnosticsError
 from isozoo.training.checkpoint import values_of
 
 Arrays = Sequence[np.ndarray]
@@ -74,15 +75,30 @@ class LossSurface:
         with without_gradients(), own_randomness(), keras.StatelessScope():
             return float(self._of(*map(ops.convert_to_tensor, values)))
 
-    def gradient(self, values: Arrays) -> tuple[float, list[np.ndarray]]:
+    def gradient(self, values: Arrays, *, scaled: bool = False) -> tuple[float, list[np.ndarray]]:
         """Return the loss with these for the trainable weights, and its gradient by each.
 
+        Args:
+            values: The weights, in their order.
+            scaled: Whether as an optimiser is given it, multiplied where a layer gives a weight a
+                learning rate of its own, such as that of a residual scale.
+
         Raises:
-            DiagnosticsError: The backend cannot differentiate.
+            DiagnosticsError: The backend cannot differentiate, or a layer multiplies the gradient
+                by zero.
         """
         value, pullback = value_and_vjp(self._of, values)
-        found = pullback(ops.ones_like(value))
-        return float(value), [np.array(ops.convert_to_numpy(part)) for part in found]
+        found = [np.array(ops.convert_to_numpy(p)) for p in pullback(ops.ones_like(value))]
+        if not scaled:
+            for i, factor in multipliers(self.model).items():
+                if not factor:
+                    path = self.model.trainable_variables[i].path
+                    raise DiagnosticsError(
+                        f"the gradient by {path} was asked for, and its layer multiplies it by 0; "
+                        "give the layer another learning rate multiplier, or trainable=False"
+                    )
+                found[i] = (found[i] / factor).astype(found[i].dtype)
+        return float(value), found
 
     def _of(self, *values: Any) -> Any:
         mapping = list(zip(self.model.trainable_variables, values, strict=True))
@@ -90,6 +106,19 @@ class LossSurface:
             outputs = self.model(self._images, training=self.training)
             found = ops.mean(self._compare(self._labels, outputs))
             return sum(self.model.losses, start=found) if self.penalties else found
+
+
+def multipliers(model: keras.Model) -> dict[int, float]:
+    """Return by what layers multiply gradients, by places among the trainable variables.
+
+    Example:
+        >>> from isozoo import Classifier, architecture
+        >>> found = multipliers(Classifier(architecture("r-isonet-8", classes=2)))
+        >>> len(found), {*found.values()}
+        (3, {0.1})
+    """
+    found = enumerate(model.trainable_variables)
+    return {i: v.gradient_multiplier for i, v in found if hasattr(v, "gradient_multiplier")}
 
 
 def norm(arrays: Arrays) -> float:

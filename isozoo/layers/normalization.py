@@ -181,6 +181,7 @@ class BatchInstanceNormalization(keras.layers.Layer):
             name="gate", shape=shape, initializer="ones", constraint=UnitInterval()
         )
         self.gate.weight_decay_multiplier = 0.0
+        self.gate.gradient_multiplier = self.gate_learning_rate_multiplier
         # Running statistics stay float32 under mixed precision: autocast would round them.
         self.moving_mean = self.add_weight(
             name="moving_mean", shape=shape, initializer="zeros", trainable=False, autocast=False

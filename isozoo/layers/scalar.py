@@ -61,6 +61,7 @@ class _Scalar(keras.layers.Layer):
         value = self.add_weight(name=self.variable, shape=(), initializer=self.initializer)
         # The learning rate multiplies the decay too, and the decay does not pass scale_gradient.
         value.weight_decay_multiplier = self.learning_rate_multiplier
+        value.gradient_multiplier = self.learning_rate_multiplier
         self._value = value
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:

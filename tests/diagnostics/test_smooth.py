@@ -7,12 +7,14 @@ import keras
 import numpy as np
 import pytest
 
-from isozoo.diagnostics.ahead import step_ahead
+from isozoo import Classifier, architecture
+from isozoo.diagnostics.ahead import next_weights, step_ahead
 from isozoo.diagnostics.shifts import covariate_shift, covariate_shift_cost
 from isozoo.diagnostics.smooth import smoothness, smoothness_cost
-from isozoo.diagnostics.surface import LossSurface, apart
+from isozoo.diagnostics.surface import LossSurface, apart, multipliers, norm
 from isozoo.diagnostics.walks import VARIANTS, Smoothness
 from isozoo.errors import DiagnosticsError, UnknownNameError
+from isozoo.layers import ResidualScale
 from isozoo.training.checkpoint import values_of
 
 RANDOM = np.random.default_rng(0)
@@ -157,6 +159,87 @@ def test_a_step_ahead_is_the_step_of_training():
     model.train_on_batch(*BATCH)
     for found, expected in zip(ahead, values_of(model.trainable_variables), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.fixture(scope="module", params=["fixup-8", "resnet-bin-8"])
+def multiplied(request):
+    """Return a network in float64 that learns some weights at other rates, and its batch."""
+    keras.utils.set_random_seed(0)
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float64")
+    try:
+        model = Classifier(architecture(request.param, classes=2))
+    finally:
+        keras.config.set_dtype_policy(policy)
+    random = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        # Nothing is zero, and gates are inside of their interval.
+        value = np.asarray(keras.ops.convert_to_numpy(variable))
+        noise = 0.01 * random.normal(size=value.shape) if value.ndim > 1 else 0.1
+        variable.assign(0.8 * value + noise)
+    model.compile(
+        keras.optimizers.SGD(0.1, momentum=0.9),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    return model, (random.normal(size=(4, 16, 16, 3)), np.arange(4) % 2)
+
+
+def test_the_gradient_is_that_of_the_loss_where_layers_multiply_it(multiplied):
+    model, batch = multiplied
+    surface = LossSurface(model, *batch, training=True)
+    values = surface.values()
+    assert {value.dtype.name for value in values} == {"float64"}
+    _, gradient = surface.gradient(values)
+    _, scaled = surface.gradient(values, scaled=True)
+    places = multipliers(model)
+    assert len(places) >= 6
+    for moving in (*([i] for i in places), range(len(values))):
+        length = norm([gradient[i] for i in moving])
+        there = [
+            [w + (sign * 1e-4 * g / length if i in moving else 0) for i, (w, g) in
+             enumerate(zip(values, gradient, strict=True))]
+            for sign in (1, -1)
+        ]  # fmt: skip
+        slope = np.subtract(*map(surface.loss, there)) / 2e-4
+        assert slope == pytest.approx(length, rel=0.02, abs=5e-6)
+    for i, factor in places.items():
+        np.testing.assert_allclose(scaled[i], factor * gradient[i], rtol=1e-12)
+        assert norm([gradient[i]]) > 0
+
+
+def test_a_step_ahead_multiplies_as_layers_do(multiplied):
+    model, batch = multiplied
+    surface = LossSurface(model, *batch, training=True)
+    values = surface.values()
+    _, scaled = surface.gradient(values, scaled=True)
+    found = next_weights(model, *batch)
+    for i in multipliers(model):
+        np.testing.assert_allclose(values[i] - found[i], 0.1 * scaled[i], rtol=1e-6, atol=1e-12)
+
+
+def test_a_gradient_that_a_layer_multiplies_by_zero_is_refused():
+    scale = ResidualScale("ones", learning_rate_multiplier=0.0)
+    model = keras.Sequential([keras.Input((8, 8, 3)), scale, keras.layers.Flatten()])
+    surface = LossSurface(model, *BATCH)
+    with pytest.raises(DiagnosticsError, match="its layer multiplies it by 0; give the layer"):
+        surface.gradient(surface.values())
+
+
+def test_steps_ahead_are_by_the_penalties_too():
+    """They are those of training, whatever the gradient that is followed leaves out."""
+    model = small()
+    model.get_layer("conv1").kernel.regularizer = keras.regularizers.L2(0.5)
+    ahead = next_weights(model, *BATCH)
+    found = smoothness(model, *BATCH, variant="notebook", scales=[1.0])
+    surface = LossSurface(model, *BATCH, training=True)
+    _, gradient = surface.gradient(surface.values())
+    surface.training = False
+    there = [w - np.float32(0.1) * g for w, g in zip(ahead, gradient, strict=True)]
+    assert found.losses[0, 0] == pytest.approx(surface.loss(there), rel=1e-5)
+    model.train_function = None  # It was compiled before there was a penalty.
+    model.train_on_batch(*BATCH)
+    for one, other in zip(ahead, values_of(model.trainable_variables), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
 def test_a_step_that_fails_is_taken_back(monkeypatch):

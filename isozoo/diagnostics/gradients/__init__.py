@@ -136,7 +136,7 @@ def loss_and_gradients(
     from isozoo.diagnostics.surface import LossSurface
 
     surface = LossSurface(model, images, labels, loss=loss, training=training, penalties=penalties)
-    return surface.gradient(surface.values())
+    return surface.gradient(surface.values(), scaled=True)
 
 
 def _traceless(function: Callable[..., Any]) -> Callable[..., Any]:
