@@ -16,6 +16,7 @@ from isozoo.diagnostics.callbacks import (
     SmoothnessCallback,
 )
 from isozoo.diagnostics.landscapes import landscape
+from isozoo.diagnostics.surface import LossSurface
 from isozoo.training.checkpoint import values_of
 
 CLASSES, BATCH = 3, 6
@@ -90,7 +91,11 @@ def main(path: str) -> None:
     _, one = trained(watched, dropout=0.5)
     _, other = trained([], dropout=0.5)
     alike = [np.array_equal(a, b) for a, b in zip(one, other, strict=True)]
-    np.savez(path, **numbers, alike=np.array(alike))
+    # Unseeded dropout draws from a generator that all share, on some backends.
+    surface = LossSurface(network(dropout=0.5), *batch, training=True)
+    there = surface.values()
+    steady = [surface.loss(there), surface.loss(there), surface.gradient(there)[0]]
+    np.savez(path, **numbers, alike=np.array(alike), steady=np.array(steady))
 
 
 if __name__ == "__main__":

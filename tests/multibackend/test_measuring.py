@@ -35,7 +35,7 @@ def numbers(request, root, tmp_path_factory):
 def test_the_numbers_are_the_same(numbers, root):
     with np.load(root / "tests" / "golden" / "measuring.npz") as stored:
         golden = dict(stored)
-    assert list(numbers) == list(golden)
+    assert [*golden, "steady"] == list(numbers)
     for key, expected in golden.items():
         # Differences of gradients that are nearly equal keep fewer digits.
         np.testing.assert_allclose(numbers[key], expected, rtol=1e-3, atol=1e-5, err_msg=key)
@@ -44,3 +44,9 @@ def test_the_numbers_are_the_same(numbers, root):
 def test_training_is_the_same_to_the_bit_whether_anybody_measures(numbers):
     assert len(numbers["alike"]) > 10
     assert numbers["alike"].all()
+
+
+def test_the_same_weights_have_the_same_loss_with_dropout(numbers):
+    first, again, with_gradient = numbers["steady"]
+    assert again == first
+    assert with_gradient == pytest.approx(first, rel=1e-5)
