@@ -11,7 +11,7 @@ with $W'$ the weights after the optimiser's step.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import keras
@@ -29,16 +29,13 @@ from isozoo.diagnostics.surface import (
     norm,
     weight_bytes,
 )
+from isozoo.diagnostics.walks import VARIANTS
 from isozoo.diagnostics.weighted import chosen_layers, weighted_layers
 from isozoo.errors import unknown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.table import Table
-
-#: Whether the look-ahead gradient is taken in inference mode, by variant: the notebook compares it
-#: with one taken in training mode.
-VARIANTS: Mapping[str, bool] = {"exact": False, "notebook": True}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +44,7 @@ class CovariateShift(Result):
 
     Args:
         model: What was measured.
-        variant: Key of `VARIANTS`.
+        variant: Key of `isozoo.diagnostics.walks.VARIANTS`.
         layers: Names of the layers, in order of computation.
         steps: Training steps done when it was measured, `(steps,)`.
         l2: Norms of the differences of the gradients, `(steps, layers)`.
@@ -164,7 +161,8 @@ def covariate_shift(
     _, now = surface.gradient(values)
     # The step of training is by the penalties, too.
     after = step_ahead(model, now) if penalties else next_weights(model, images, labels, loss)
-    surface.training = not VARIANTS[variant]
+    # The notebook compares a gradient of training with one of inference.
+    surface.training = not VARIANTS[variant].inference
     found = []
     for layer in track(weighted_layers(model), "layer by layer"):
         if layer in chosen:
