@@ -121,7 +121,9 @@ def _simulations(found: Propagation) -> int:
     return int(found.setting["simulations"])
 
 
-def _value(found: Propagation, name: str, place: str | None, depth: int) -> tuple | None:
+def _value(
+    found: Propagation, name: str, place: str | None, depth: int
+) -> tuple[float, float] | None:
     at = np.flatnonzero(found.depths == depth)
     if not at.size:
         return None

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from isozoo.diagnostics.propagation.curves import Curves
-from isozoo.diagnostics.propagation.fits import WELL_FITTED, fits
+from isozoo.diagnostics.propagation.fits import fits
 
 WELL_BEHAVED = "well-behaved"
 
@@ -96,7 +96,7 @@ def _explosion(curves: Curves, depths: np.ndarray, ends: Ends) -> float | None:
     laws = fits(depths, curves["log_chi"][ends.end].mean)
     if depths[-1] < FULL_DEPTH and len(depths) >= TELLING and laws:
         exponential, power = laws
-        if exponential.r2 >= WELL_FITTED and exponential.r2 > power.r2:
+        if exponential.r2 >= CERTAIN and exponential.r2 > power.r2:
             with np.errstate(over="ignore"):
                 return float(np.exp(exponential.coefficient * FULL_DEPTH / 2))
     return _doubling("log_chi", 1.0)(curves, depths, ends)
@@ -110,8 +110,9 @@ VARYING = 0.01
 EXPLOSION = 10.0
 #: Depth at which half of it tells an exponential from a power, by the rates of normalised networks.
 FULL_DEPTH = 100
-#: Measured depths from which the two laws can be told apart.
-TELLING = 5
+#: Measured depths from which the two laws can be told apart, and what the exponential one must then
+#: explain to be continued. Over fewer layers a power or chance looks like it.
+TELLING, CERTAIN = 10, 0.98
 
 CRITERIA: tuple[Criterion, ...] = (
     Criterion(
