@@ -118,4 +118,4 @@ def test_a_backend_without_gradients_is_named(network, monkeypatch):
 
 def test_every_backend_has_a_module(root):
     folder = root / "isozoo/diagnostics/gradients"
-    assert {path.stem for path in folder.glob("[!_]*.py")} == set(BACKENDS)
+    assert {path.stem for path in folder.glob("on_*.py")} == {f"on_{name}" for name in BACKENDS}

@@ -79,9 +79,7 @@ def test_every_layer_has_filters_of_its_own_axes(layer, outputs):
 def test_a_weight_whose_filters_nobody_knows_is_named():
     layer = keras.layers.EinsumDense("abc,cd->abd", (None, 3), name="einsum")
     model = keras.Sequential([keras.Input((6, 2)), layer, keras.layers.Flatten()])
-    with pytest.raises(
-        DiagnosticsError, match=r"einsum/kernel of shape \(2, 3\), and nobody"
-    ):
+    with pytest.raises(DiagnosticsError, match=r"einsum/kernel of shape \(2, 3\), and nobody"):
         filter_normalised(model, np.random.default_rng(0))
 
 

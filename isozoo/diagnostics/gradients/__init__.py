@@ -18,7 +18,7 @@ from keras import ops
 from isozoo.errors import DiagnosticsError
 
 #: The module that differentiates, by Keras's name of the backend.
-BACKENDS = {name: f"{__name__}.{name}" for name in ("tensorflow", "jax", "torch")}
+BACKENDS = {name: f"{__name__}.on_{name}" for name in ("tensorflow", "jax", "torch")}
 
 Pullback = Callable[[Any], tuple[Any, ...]]
 
