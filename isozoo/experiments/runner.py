@@ -186,17 +186,21 @@ def _names(columns: Sequence[Column]) -> list[str]:
 
 def _run(left: Sequence[Job], jobs: int) -> Iterator[RunResult]:
     """Yield results as they come; if one fails or is stopped, the others are stopped as well."""
-    if not left:
-        return
+    # Not by the pool's own max_tasks_per_child: in Python 3.11, once a process has done as many, no
+    # other one may take its place, and the pool waits for ever.
+    for start in range(0, len(left), jobs * _TASKS):
+        yield from _run_in_pool(left[start : start + jobs * _TASKS], jobs)
+
+
+def _run_in_pool(left: Sequence[Job], jobs: int) -> Iterator[RunResult]:
+    """Yield results as they come, all from processes that are new."""
     others = set(multiprocessing.active_children())
     # A process that is forked from one with TensorFlow in it does not get through.
     context = multiprocessing.get_context("spawn")
     with (
         _environment(jobs),
         StopRequest() as request,
-        ProcessPoolExecutor(
-            jobs, context, heed_only_termination, max_tasks_per_child=_TASKS
-        ) as pool,
+        ProcessPoolExecutor(jobs, context, heed_only_termination) as pool,
     ):
         pending = {pool.submit(job.run) for job in left}
         try:

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from isozoo.errors import DataError, ExperimentError
-from isozoo.experiments import Plan, collect, reproduce, write_recipes
+from isozoo.experiments import Plan, collect, reproduce, runner, write_recipes
 from isozoo.experiments.table import settings_hash
 from isozoo.training import TrainingInterrupted, find_runs
 
@@ -181,3 +181,20 @@ def test_a_run_that_fails_ends_the_others(plan, tiny):
     with pytest.raises(DataError, match="do not fill one batch of 999"):
         reproduce(plan, jobs=2)
     assert not multiprocessing.active_children()
+
+
+@dataclasses.dataclass(frozen=True)
+class Number:
+    """A job that tells in which process it ran."""
+
+    number: int
+
+    def run(self):
+        return self.number, os.getpid()
+
+
+def test_more_runs_than_a_process_does_are_done_by_others(monkeypatch):
+    monkeypatch.setattr(runner, "_TASKS", 1)
+    found = list(runner._run([Number(number) for number in range(3)], jobs=1))  # pyright: ignore[reportArgumentType]
+    assert [number for number, _ in found] == [0, 1, 2]
+    assert len({process for _, process in found} - {os.getpid()}) == 3
