@@ -32,16 +32,15 @@ class Result:
         model: What was measured, as it is called in tables.
 
     Example:
-        >>> import numpy as np
         >>> @dataclasses.dataclass(frozen=True)
         ... class Norms(Result):
         ...     measure = "norms"
-        ...     values: np.ndarray
-        >>> found = Norms("r-isonet-8", values=np.array([1.0, np.inf]))
+        ...     values: tuple[float, ...]
+        >>> found = Norms("r-isonet-8", values=(1.0, float("inf")))
         >>> found.to_json()["values"]
         [1.0, 'Infinity']
         >>> Norms.from_json(found.to_json()).values
-        array([ 1., inf])
+        (1.0, inf)
     """
 
     #: Name of the measure, of its files and of its row in `isozoo.diagnostics.measures.MEASURES`.

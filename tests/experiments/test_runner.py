@@ -9,6 +9,7 @@ import shutil
 import signal
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -195,7 +196,7 @@ class Number:
 
 def test_more_runs_than_a_process_does_are_done_by_others(monkeypatch):
     monkeypatch.setattr(runner, "_TASKS", 2)
-    jobs = [Number(number) for number in range(4)]
-    found = list(runner._run(jobs, jobs=1))  # pyright: ignore[reportArgumentType]
+    jobs: Any = [Number(number) for number in range(4)]
+    found: list[Any] = list(runner._run(jobs, jobs=1))
     assert sorted(number for number, _ in found) == [0, 1, 2, 3]
     assert len({process for _, process in found} - {os.getpid()}) == 2
