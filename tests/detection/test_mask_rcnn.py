@@ -194,22 +194,6 @@ def test_it_is_fitted_to_pictures_of_all_shapes_and_finds_what_it_was_shown(tmp_
         np.testing.assert_array_equal(one.boxes, other.boxes)
 
 
-@pytest.mark.slow
-def test_it_learns_squares_and_discs(tmp_path):
-    keras.utils.set_random_seed(0)
-    model = MaskRCNN(isozoo.create("resnet-18-w32").backbone, 2, SMALL)
-    data = squares(8)
-    model.compile(keras.optimizers.Adam(1e-3))
-    log = model.fit(data, batch_size=4, epochs=40, verbose=0).history
-    assert {*LOSSES, "loss"} <= log.keys()
-    assert log["loss"][-1] < 0.4 * log["loss"][0]
-    path = tmp_path / "model.keras"
-    model.save(path)
-    again = keras.saving.load_model(path)
-    for one, other in zip(model.weights, again.weights, strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
 def test_pictures_of_any_size_are_looked_at_in_their_own_pixels():
     keras.utils.set_random_seed(1)
     model = MaskRCNN(
