@@ -6,6 +6,7 @@ TF_CONFIG or JAX's variables say who trains together; with several workers each 
 Two virtual processors stand for two GPUs where a strategy takes all that one process sees.
 """
 
+import functools
 import os
 import shutil
 import sys
@@ -69,9 +70,8 @@ def samples(count: int, seed: int, damaged: tuple[int, ...] = ()):
 def train_all(strategy: str, out: Path) -> dict[str, np.ndarray]:
     """Train every network for eight steps; return weights and logs by `network/strategy/what`."""
     from isozoo.training import train
-    from isozoo.training.distribute import open_strategy
 
-    opened, found = open_strategy(strategy), {}
+    opened, found = opened_once(strategy), {}
     for name, (model, tables) in NETWORKS.items():
         recipe = out / f"{name}.toml"
         if opened.chief:
@@ -80,6 +80,14 @@ def train_all(strategy: str, out: Path) -> dict[str, np.ndarray]:
         run = train(recipe, data(), out / strategy, strategy=opened)
         found |= numbers(run, f"{name}/{strategy}")
     return found
+
+
+@functools.cache
+def opened_once(strategy: str):
+    """Return a strategy: a second one of TensorFlow's would number its collectives as the first."""
+    from isozoo.training.distribute import open_strategy
+
+    return open_strategy(strategy)
 
 
 def data():
@@ -109,7 +117,9 @@ def go_on(name: str, before: str, strategy: str, out: Path) -> dict[str, np.ndar
     shutil.copytree(out / before / f"{name}.same", out / folder / f"{name}.same")
     shutil.rmtree(out / folder / f"{name}.same" / "checkpoints" / "epoch-0002")
     shutil.rmtree(out / folder / f"{name}.same" / f"{name}.same")
-    run = train(out / f"{name}.toml", data(), out / folder, resume=True, strategy=strategy)
+    run = train(
+        out / f"{name}.toml", data(), out / folder, resume=True, strategy=opened_once(strategy)
+    )
     return numbers(run, f"{name}/{folder}")
 
 
